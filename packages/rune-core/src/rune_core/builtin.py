@@ -1,0 +1,55 @@
+"""What Rune registers through its own hooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rune_core.hookspecs import EventSink, Redactor, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rune_core.config import ShieldConfig
+    from rune_core.layers.base import Layer
+    from rune_scanner.finding import Finding
+
+
+class StyleRedactor:
+    """One of rune-scanner's redaction styles."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def redact(self, text: str, findings: Sequence[Finding]) -> str:
+        from rune_scanner import redact
+
+        return redact(text, findings, self.name).text
+
+
+class BuiltinPlugin:
+    """The built-in layers, styles and event file."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = tuple(layers)
+
+    @hookimpl
+    def rune_scanners(self) -> Iterable[Layer]:
+        return self._layers
+
+    @hookimpl
+    def rune_redactors(self) -> Iterable[Redactor]:
+        from rune_scanner import RedactionStyle
+
+        return [StyleRedactor(style.value) for style in RedactionStyle]
+
+    @hookimpl
+    def rune_event_sinks(self, config: ShieldConfig) -> Iterable[EventSink]:
+        if not config.events_to_file:
+            return []
+        from rune_core.event.jsonl import JsonlSink
+
+        return [
+            JsonlSink(
+                config.events_file, max_bytes=config.events_max_bytes, keep=config.events_keep
+            )
+        ]

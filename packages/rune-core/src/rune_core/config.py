@@ -1,0 +1,276 @@
+"""Configuration: arguments beat the environment, which beats a file, which beats the defaults."""
+
+# ruff: noqa: RUF009 - _setting() returns a dataclass field
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rune_core.action import OnBlock
+from rune_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUILTIN_STYLES = frozenset(("label", "mask", "hash", "remove"))
+CONFIG_FILE_VARIABLE = "RUNE_CONFIG"
+_VARIABLES = {"local_policies_path": "RUNE_POLICIES"}
+_TRUE = frozenset(("1", "true", "yes", "on"))
+_FALSE = frozenset(("0", "false", "no", "off", ""))
+
+
+def variable_for(name: str) -> str:
+    """The environment variable of a field: ``RUNE_`` and its name, but for ``RUNE_POLICIES``."""
+    return _VARIABLES.get(name, f"RUNE_{name.upper()}")
+
+
+def _bool(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise ValueError("must be 1 or 0")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")  # noqa: TRY004 - one kind of error for all conversions
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return _text(value) or None
+
+
+def _path(value: object) -> Path | None:
+    return Path(_text(value)).expanduser() if value else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple):
+        return tuple(map(_text, value))
+    raise ValueError("must be a list of texts")
+
+
+def _paths(value: object) -> tuple[Path, ...]:
+    if isinstance(value, str):
+        return tuple(Path(part).expanduser() for part in value.split(os.pathsep) if part)
+    return tuple(Path(part).expanduser() for part in _texts(value))
+
+
+def _count(value: object) -> int:
+    number = int(str(value))
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _seconds(value: object) -> float:
+    number = float(str(value))
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be a number of at least 0")
+    return number
+
+
+def _positive(value: object) -> float:
+    number = _seconds(value)
+    if not number:
+        raise ValueError("must be above 0")
+    return number
+
+
+def _on_block(value: object) -> OnBlock:
+    try:
+        return OnBlock(str(value))
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(OnBlock)}") from None
+
+
+def _setting(name: str, default: Any, convert: Callable[[object], Any], doc: str) -> Any:
+    """A field whose value, when no argument gives it, comes from environment, file or default."""
+
+    def look_up() -> Any:
+        variable = variable_for(name)
+        if variable in os.environ:
+            return _converted(convert, os.environ[variable], f"environment variable {variable}")
+        path = os.environ.get(CONFIG_FILE_VARIABLE)
+        if path:
+            table = _config_file(path)
+            if name in table:
+                return _converted(convert, table[name], f"{path}: {name}")
+        return default
+
+    return field(default_factory=look_up, metadata={"convert": convert, "doc": doc})
+
+
+def _converted(convert: Callable[[object], Any], value: object, where: str) -> Any:
+    try:
+        return convert(value)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+_files: dict[tuple[str, int], dict[str, Any]] = {}
+
+
+def _config_file(path: str) -> dict[str, Any]:
+    try:
+        key = (path, Path(path).stat().st_mtime_ns)
+        if key not in _files:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            unknown = table.keys() - {item.name for item in fields(ShieldConfig)}
+            if unknown:
+                raise ConfigError(f"{path}: unknown keys: {', '.join(sorted(unknown))}")
+            _files.clear()
+            _files[key] = table
+        return _files[key]
+    except OSError as error:
+        raise ConfigError(f"{path} ({CONFIG_FILE_VARIABLE}): {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def state_folder() -> Path:
+    """Where Rune keeps what must outlive the process: ``RUNE_STATE_DIR`` or the user's own."""
+    given = os.environ.get("RUNE_STATE_DIR")
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "rune"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "rune"
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "rune"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShieldConfig:
+    """Settings of a Shield. Every one has a default.
+
+    A field without an argument is looked up in the environment (``RUNE_`` and its name in
+    capitals; ``RUNE_POLICIES`` for ``local_policies_path``), then in the TOML file that
+    ``RUNE_CONFIG`` names.
+
+    Raises:
+        ConfigError: A value cannot be used. Names the argument, variable or file.
+    """
+
+    api_key: str | None = _setting(
+        "api_key", None, _optional_text, "key of a Rune server, which this version does not talk to"
+    )
+    url: str | None = _setting("url", None, _optional_text, "address of a Rune server, as above")
+    on_block: OnBlock = _setting(
+        "on_block",
+        OnBlock.RAISE,
+        _on_block,
+        "what `protect` and adapters do with what is stopped: `raise`, `replace`, `log`, `alert`",
+    )
+    local_policies_path: Path | None = _setting(
+        "local_policies_path", None, _path, "a policy file, or a folder of them"
+    )
+    l1_enabled: bool = _setting("l1_enabled", True, _bool, "run the rules")
+    l2_enabled: bool = _setting(
+        "l2_enabled", True, _bool, "run the vector model, where it is installed"
+    )
+    l3_enabled: bool = _setting("l3_enabled", False, _bool, "run the judge, where it is configured")
+    engine: str | None = _setting(
+        "engine", None, _optional_text, "`re2` or `re`; by default the better one installed"
+    )
+    rule_folders: tuple[Path, ...] = _setting(
+        "rule_folders", (), _paths, "folders of your own rules"
+    )
+    redaction_style: str = _setting(
+        "redaction_style",
+        "label",
+        _text,
+        "what stands in for a cut: `label`, `mask`, `hash`, `remove`, or a plug-in's style",
+    )
+    scan_timeout_ms: float = _setting(
+        "scan_timeout_ms", 5000.0, _positive, "time for all layers together, in milliseconds"
+    )
+    default_agent_id: str | None = _setting(
+        "default_agent_id", None, _optional_text, "agent id where none is given"
+    )
+    default_agent_tags: tuple[str, ...] = _setting(
+        "default_agent_tags", (), _texts, "agent tags where none are given"
+    )
+    policy_reload_seconds: float = _setting(
+        "policy_reload_seconds",
+        5.0,
+        _seconds,
+        "look for changed policy files at most this often; 0 for never",
+    )
+    policy_sync_interval_seconds: float = _setting(
+        "policy_sync_interval_seconds",
+        60.0,
+        _seconds,
+        "for a server, which this version does not talk to",
+    )
+    connection_timeout_seconds: float = _setting(
+        "connection_timeout_seconds", 10.0, _seconds, "for a server, as above"
+    )
+    events_enabled: bool = _setting(
+        "events_enabled", True, _bool, "record the metadata of decisions"
+    )
+    events_to_file: bool = _setting("events_to_file", True, _bool, "keep the local events file")
+    events_path: Path | None = _setting(
+        "events_path", None, _path, "where; by default `events.jsonl` in the state folder"
+    )
+    events_max_bytes: int = _setting(
+        "events_max_bytes",
+        10_000_000,
+        _count,
+        "size at which the events file is rotated; 0 for never",
+    )
+    events_keep: int = _setting("events_keep", 3, _count, "rotated events files to keep")
+    event_batch_size: int = _setting("event_batch_size", 50, _count, "events written together")
+    event_flush_interval_seconds: float = _setting(
+        "event_flush_interval_seconds", 5.0, _seconds, "how long an event waits at most"
+    )
+    cache_size: int = _setting(
+        "cache_size", 2048, _count, "texts whose findings a session remembers; 0 for none"
+    )
+    max_sessions: int = _setting(
+        "max_sessions", 1024, _count, "sessions that can be found again by id"
+    )
+    plugins_enabled: bool = _setting("plugins_enabled", True, _bool, "load installed plug-ins")
+    debug: bool = _setting("debug", False, _bool, "log at DEBUG; never content")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            convert = item.metadata["convert"]
+            if value is not None:
+                value = _converted(convert, _plain(value), item.name)
+            object.__setattr__(self, item.name, value)
+
+    @property
+    def events_file(self) -> Path:
+        """The local events file."""
+        return self.events_path or state_folder() / "events.jsonl"
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in fields(self)
+            if item.name != "api_key"
+        )
+        return f"ShieldConfig({shown})"
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, so that one converter serves arguments, environment and file."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [str(item) if isinstance(item, Path) else item for item in value]
+    return value

@@ -1,0 +1,208 @@
+"""What the pipeline works with: layers, policies, counters and where events go. One per Shield."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock, RLock
+from typing import TYPE_CHECKING
+
+from rune_core.failure import describe, log_failure
+from rune_core.ids import cache_digest
+from rune_core.layers.base import RegisteredLayer
+from rune_core.layers.l1_rules import PATTERNS_NAME, PatternsLayer, RulesLayer
+from rune_core.layers.l2_vector import VectorLayer
+from rune_core.layers.l3_judge import JudgeLayer
+from rune_core.policy.store import PolicyStore
+from rune_core.rates import RateCounter
+from rune_core.session.ledger import Ledger
+from rune_core.stats import Tally
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from rune_core.config import ShieldConfig
+    from rune_core.context import ScanContext
+    from rune_core.event.emitter import Emitter
+    from rune_core.hookspecs import Redactor
+    from rune_core.plugins import Plugins
+    from rune_core.policy.compiled import CompiledPolicy
+    from rune_core.result import ScanResult
+    from rune_scanner.finding import Finding
+
+_log = logging.getLogger("rune_core")
+_UNTRUSTED = frozenset((Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.HANDOFF))
+
+
+class Engine:
+    """The parts of one Shield. Each is made when first needed.
+
+    Args:
+        config: The settings.
+        plugins: Plug-ins given by the user.
+        policy: A policy as YAML text, besides the files.
+
+    Raises:
+        PolicyLoadError: The user's policies have faults.
+    """
+
+    def __init__(
+        self, config: ShieldConfig, plugins: Iterable[object] = (), *, policy: str | None = None
+    ) -> None:
+        self.config = config
+        self.tally = Tally()
+        self.rates = RateCounter()
+        self.budgets = Ledger()
+        self.repeats = Ledger()
+        self.policies = PolicyStore(
+            config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
+        )
+        self._extra = tuple(plugins)
+        self._lock = RLock()
+        self._warned = False
+        self._warn_lock = Lock()
+        self.rules_layer = RulesLayer(
+            self._rule_folders, engine=config.engine, enabled=config.l1_enabled
+        )
+        self.vector_layer = VectorLayer(enabled=config.l2_enabled)
+        self.judge_layer = JudgeLayer(enabled=config.l3_enabled)
+        self._patterns: RegisteredLayer | None = None
+        self._plugins: Plugins | None = None
+        self._layers: tuple[RegisteredLayer, ...] | None = None
+        self._redactor: Redactor | None = None
+        self._emitter: Emitter | None = None
+
+    def _rule_folders(self) -> tuple[Path, ...]:
+        return self.plugins.rule_folders()
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plug-ins, collected when first asked for."""
+        if self._plugins is None:
+            with self._lock:
+                if self._plugins is None:
+                    from rune_core.builtin import BuiltinPlugin
+                    from rune_core.plugins import Plugins
+
+                    builtin = BuiltinPlugin((self.rules_layer, self.vector_layer, self.judge_layer))
+                    self._plugins = Plugins(self.config, builtin, self._extra)
+        return self._plugins
+
+    @property
+    def layers(self) -> tuple[RegisteredLayer, ...]:
+        """Every registered layer, in the order in which they run."""
+        if self._layers is None:
+            with self._lock:
+                if self._layers is None:
+                    self._layers = self.plugins.layers()
+        return self._layers
+
+    def layers_for(self, policy: CompiledPolicy) -> Sequence[RegisteredLayer]:
+        """The layers, with the policy's own patterns after the rules when it has any."""
+        if not policy.regexes:
+            return self.layers
+        patterns = self._patterns_layer(policy)
+        first, *rest = self.layers
+        return (first, patterns, *rest)
+
+    def detector_revision(self, policy: CompiledPolicy) -> str:
+        """Changes whenever the same text could get other findings."""
+        revisions = ",".join(f"{layer.name}={layer.revision}" for layer in self.layers)
+        return f"{revisions},{policy.revision}" if policy.regexes else revisions
+
+    def cache_scope(self, context: ScanContext) -> str:
+        """What besides text and surface an answer may depend on: plug-ins see the context."""
+        if all(layer.builtin for layer in self.layers):
+            return ""
+        seen = (context.tool, context.agent_id, context.agent_tags, context.source)
+        return cache_digest(repr(seen)).hex()
+
+    def redactor(self) -> Redactor:
+        """The redactor that the configuration names."""
+        if self._redactor is None:
+            self._redactor = self.plugins.redactor()
+        return self._redactor
+
+    def rescan(self, text: str, policy: CompiledPolicy, context: ScanContext) -> list[Finding]:
+        """Findings of the built-in rules in a text that was cut. Not recorded."""
+        found: list[Finding] = []
+        if self.config.l1_enabled:
+            found.extend(self.rules_layer.scanner.scan(text, context.surface).findings)
+        if policy.regexes:
+            layer = self._patterns_layer(policy).layer
+            assert isinstance(layer, PatternsLayer)
+            if layer.skip_reason(context, ()) is None:
+                found.extend(layer.scan(text, context).findings)
+        return found
+
+    def record(
+        self, result: ScanResult, context: ScanContext, tool_risk: str | None, value: object
+    ) -> None:
+        """Count a result and emit its event. Never raises."""
+        try:
+            self.tally.add(result)
+            if context.surface in _UNTRUSTED:
+                self._warn_without_vector()
+            emitter = self.emitter
+            if emitter is not None:
+                emitter.emit(result, context, tool_risk, value)
+        except Exception as error:  # noqa: BLE001 - recording must not break what is recorded
+            self.tally.count("events_failed_total")
+            log_failure(_log, "a result could not be recorded", describe(error))
+
+    def alert(self, rule: str, result: ScanResult, context: ScanContext) -> None:
+        """Emit an alert event. Never raises."""
+        try:
+            emitter = self.emitter
+            if emitter is not None:
+                emitter.emit_alert(rule, result, context)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.tally.count("events_failed_total")
+            log_failure(_log, "an alert could not be recorded", describe(error))
+
+    @property
+    def emitter(self) -> Emitter | None:
+        """Where events go; None when they are switched off."""
+        if not self.config.events_enabled:
+            return None
+        if self._emitter is None:
+            with self._lock:
+                if self._emitter is None:
+                    from rune_core.event.emitter import Emitter
+
+                    self._emitter = Emitter(self.config, self.plugins.event_sinks(), self.tally)
+        return self._emitter
+
+    def close(self, seconds: float) -> None:
+        """Flush and close the event sinks within ``seconds``."""
+        if self._emitter is not None:
+            self._emitter.close(seconds)
+
+    def _patterns_layer(self, policy: CompiledPolicy) -> RegisteredLayer:
+        current = self._patterns
+        if (
+            current is None
+            or not isinstance(current.layer, PatternsLayer)
+            or current.layer.policy is not policy
+        ):
+            layer = PatternsLayer(policy, engine=self.config.engine)
+            current = RegisteredLayer(
+                layer, PATTERNS_NAME, surfaces=None, heavy=False, builtin=True
+            )
+            # Two threads may both make one; either will do.
+            self._patterns = current
+        return current
+
+    def _warn_without_vector(self) -> None:
+        if self._warned or self.vector_layer.skip_reason(None, ()) is None:
+            return
+        # acquire() succeeds once and is never released: one thread warns, the others pass by.
+        if not self._warn_lock.acquire(blocking=False):
+            return
+        self._warned = True
+        _log.warning(
+            "untrusted text is scanned by rules only: layer 2 is %s. Injections in unknown words "
+            "can pass; shield.coverage() shows what is guarded.",
+            self.vector_layer.skip_reason(None, ()),
+        )

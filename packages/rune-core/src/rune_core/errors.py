@@ -1,0 +1,110 @@
+"""Errors of rune-core.
+
+::
+
+    RuneError
+    ├── ConfigError           an argument or environment variable that cannot be used
+    ├── PolicyError           one fault in one policy file (path, line, key, message, hint)
+    ├── PolicyLoadError       every PolicyError of a load, all at once
+    ├── RulesError            layer 1 cannot run: its rules do not load or compile
+    ├── PluginError           a plug-in that cannot be registered
+    ├── UnguardableError      a function or value that cannot be guarded (also a TypeError)
+    ├── ShieldClosedError     a Shield used after close()
+    └── ShieldBlockedError    a guarded text or call was stopped
+
+No message here repeats scanned content, so every one of them may be logged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rune_core.policy.decision import Decision
+    from rune_core.result import ScanResult
+
+
+class RuneError(Exception):
+    """Base of everything that rune-core raises on purpose."""
+
+
+class ConfigError(RuneError, ValueError):
+    """An argument, environment variable or configuration key that cannot be used."""
+
+
+class PolicyError(RuneError):
+    """One fault in a policy file.
+
+    Attributes:
+        path: The file, as it was given.
+        line: 1-based line of the key; 0 when the fault is the file's.
+        key: The YAML key, such as ``rules[2].action``; empty when none is to blame.
+        message: What is wrong.
+        hint: The way out.
+    """
+
+    def __init__(
+        self, path: str, message: str, *, line: int = 0, key: str = "", hint: str = ""
+    ) -> None:
+        self.path = path
+        self.line = line
+        self.key = key
+        self.message = message
+        self.hint = hint
+        where = f"{path}:{line}" if line else path
+        subject = f" {key}:" if key else ""
+        tail = f" ({hint})" if hint else ""
+        super().__init__(f"{where}:{subject} {message}{tail}")
+
+
+class PolicyLoadError(RuneError):
+    """Every fault found while loading policies, so that all can be mended in one go.
+
+    Attributes:
+        errors: The faults, ordered by path and line.
+    """
+
+    def __init__(self, errors: Sequence[PolicyError]) -> None:
+        self.errors = tuple(sorted(errors, key=lambda error: (error.path, error.line)))
+        noun = "fault" if len(self.errors) == 1 else "faults"
+        lines = "\n".join(f"  {error}" for error in self.errors)
+        super().__init__(f"{len(self.errors)} {noun} in policy files:\n{lines}")
+
+
+class RulesError(RuneError):
+    """The rules of layer 1 cannot be loaded or compiled. Names files and rules."""
+
+
+class PluginError(RuneError):
+    """A plug-in, or something that it registered, does not fit the hook."""
+
+
+class UnguardableError(RuneError, TypeError):
+    """A function or a value that cannot be guarded without changing what it does."""
+
+
+class ShieldClosedError(RuneError):
+    """A Shield was used after ``close()``."""
+
+
+class ShieldBlockedError(RuneError):
+    """A guarded text or tool call was stopped.
+
+    The message names the rule and the reason, never the content.
+
+    Attributes:
+        scan_result: The whole result, with findings, reports and decision.
+        policy_result: The decision: ``scan_result.decision``.
+    """
+
+    def __init__(self, scan_result: ScanResult, message: str = "") -> None:
+        self.scan_result = scan_result
+        self.policy_result: Decision = scan_result.decision
+        self.message = message or scan_result.explanation
+        super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[type[ShieldBlockedError], tuple[ScanResult, str]]:
+        """Pickle by what the constructor takes, so that process pools can hand it back."""
+        return type(self), (self.scan_result, self.message)

@@ -1,0 +1,314 @@
+"""The model behind layer 2: verified files, tokens, windows, prefilter and encoder.
+
+Nothing here is loaded before the first scan. Arithmetic on token ids happens in numpy; the
+encoder runs in onnxruntime. No torch.
+
+Shapes: ``t`` tokens of a text, ``n`` windows, ``w`` tokens of the longest window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+NEEDS: Final = ("numpy", "onnxruntime", "tokenizers")
+CLASSES: Final = ("benign", "injection", "jailbreak", "harmful_request")
+_CLS, _SEP, _PAD = 101, 102, 0
+_MAX_TOKENS = 65_536
+_BATCH = 4
+
+
+class ModelError(Exception):
+    """The model's files cannot be used. Names the file and the way out."""
+
+
+def missing_packages(folder: Path | None = None) -> str | None:
+    """What has to be installed before the model can run, as a sentence; None when all is there.
+
+    Args:
+        folder: Where the model's files are, when not those of the package rune-model.
+    """
+    needs = NEEDS if folder is not None else (*NEEDS, "rune_model")
+    missing = [name for name in needs if find_spec(name) is None]
+    if not missing:
+        return None
+    return f"not installed: {', '.join(missing)}; install rune-core[vector]"
+
+
+def model_folder() -> Path:
+    """The folder of the package rune-model."""
+    import rune_model
+
+    folder: Path = rune_model.folder()
+    return folder
+
+
+def manifest_of(folder: Path) -> Mapping[str, Any]:
+    """The manifest: the model's version and the SHA-256 of each of its files.
+
+    Raises:
+        ModelError: It is missing or cannot be read.
+    """
+    path = folder / "manifest.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        usable = isinstance(found["files"], dict) and isinstance(found["version"], str)
+    except (OSError, ValueError, KeyError, TypeError):
+        usable = False
+    if not usable:
+        raise ModelError(f"{path}: no usable manifest; reinstall rune-model")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of a text.
+
+    Attributes:
+        start: First token, as an index into the text's tokens.
+        end: One past the last token.
+        prefilter: The prefilter's log-odds that something is there.
+    """
+
+    start: int
+    end: int
+    prefilter: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the model makes of one text.
+
+    Attributes:
+        windows: Every window of the text, in order.
+        attack: Log-odds of an injection or jailbreak, by window the encoder read.
+        jailbreak: Log-odds of a jailbreak against an injection, by the same windows.
+        harmful: Log-odds of a harmful request, by the same windows.
+        tokens: Log-odds of each token to be part of an attack, by the same windows.
+        embeddings: A unit vector for each window the encoder read, by the same windows.
+        offsets: Characters of each token, (t, 2) integers.
+        unread: Windows that the prefilter wanted read and the budget did not allow, and the
+            characters that were not even cut into tokens.
+        cut: Characters at the end that were not looked at.
+    """
+
+    windows: Sequence[Window]
+    attack: Mapping[int, float]
+    jailbreak: Mapping[int, float]
+    harmful: Mapping[int, float]
+    tokens: Mapping[int, Any]
+    embeddings: Mapping[int, Any]
+    offsets: Sequence[tuple[int, int]]
+    unread: int
+    cut: int
+
+
+def cut_windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
+    """Token ranges that cover ``length`` tokens; the last one ends at the end."""
+    if length <= size:
+        return [(0, length)] if length else []
+    starts = [*range(0, length - size, size - overlap), length - size]
+    return [(start, start + size) for start in starts]
+
+
+class VectorModel:
+    """Tokenizer, prefilter and encoder. Safe to share by threads once made.
+
+    Args:
+        folder: Where ``manifest.json`` and the files it names are.
+        threads: Threads of one encoder run.
+
+    Raises:
+        ModelError: A file is missing, or is not the one the manifest names.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        import numpy as np
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        manifest = manifest_of(folder)
+        content = {
+            name: _verified(folder, name, digest) for name, digest in manifest["files"].items()
+        }
+        self._np = np
+        self._slots = BoundedSemaphore(max(1, min(4, (os.cpu_count() or 1) // threads)))
+        self.version: str = manifest["version"]
+        self.settings: Mapping[str, Any] = json.loads(content["thresholds.json"])
+        self._tokenizer = Tokenizer.from_buffer(content["tokenizer.json"])
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Windows differ in length: patterns of one shape are of no use to the next.
+        options.enable_mem_pattern = False
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            content["model.onnx"], options, providers=["CPUExecutionProvider"]
+        )
+        self._markers = {
+            surface: (self._tokenizer.token_to_id(marker), self.settings["types"][marker], marker)
+            for surface, marker in self.settings["markers"].items()
+        }
+        self._prefilter = (
+            Prefilter(folder / "prefilter.npz") if "prefilter.npz" in content else None
+        )
+
+    def read(
+        self, text: str, surface: str, max_windows: int, *, everything: bool = False
+    ) -> Reading:
+        """Cut a text into windows and let the encoder read those the prefilter does not clear.
+
+        Args:
+            text: Any text.
+            surface: Where it was met; the model judges one text differently by surface.
+            max_windows: How many windows the encoder may read, the most suspicious first.
+            everything: Have windows read that the prefilter would clear, too.
+        """
+        np = self._np
+        marker, kind, name = self._markers[surface]
+        size, overlap = int(self.settings["window"]) - 3, int(self.settings["overlap"])
+        # No token is shorter than a character, so this much text holds all tokens that count.
+        head = text[: _MAX_TOKENS * 4]
+        encoding = self._tokenizer.encode(head, add_special_tokens=False)
+        ids, offsets = encoding.ids[:_MAX_TOKENS], encoding.offsets[:_MAX_TOKENS]
+        cut = len(text) - len(head)
+        if len(encoding.ids) > _MAX_TOKENS:
+            cut = len(text) - offsets[-1][1]
+        ranges = cut_windows(len(ids), size, overlap)
+        if self._prefilter is None or not ranges:
+            scores = [0.0] * len(ranges)
+            wanted = list(range(len(ranges)))
+        else:
+            scores = self._prefilter.scores(np.asarray(ids, np.int64), ranges, name)
+            least = -math.inf if everything else self._prefilter.threshold(name)
+            wanted = [i for i, score in enumerate(scores) if score >= least]
+        wanted.sort(key=lambda i: -scores[i])
+        chosen = wanted[:max_windows]
+        windows = [Window(a, b, s) for (a, b), s in zip(ranges, scores, strict=True)]
+        attack: dict[int, float] = {}
+        jailbreak: dict[int, float] = {}
+        harmful: dict[int, float] = {}
+        tokens: dict[int, Any] = {}
+        embeddings: dict[int, Any] = {}
+        chosen.sort(key=lambda i: windows[i].end - windows[i].start)
+        for begin in range(0, len(chosen), _BATCH):
+            part = chosen[begin : begin + _BATCH]
+            logits, token_logits, vectors = self._run(
+                [ids[slice(*ranges[i])] for i in part], marker, kind
+            )
+            for row, i in enumerate(part):
+                b, x, j, h = (float(v) for v in logits[row])
+                attack[i] = float(np.logaddexp(x, j) - np.logaddexp(b, h))
+                jailbreak[i] = j - x
+                harmful[i] = float(h - np.logaddexp.reduce([b, x, j]))
+                tokens[i] = token_logits[row, 2 : 2 + windows[i].end - windows[i].start]
+                embeddings[i] = vectors[row]
+        return Reading(
+            windows=windows,
+            attack=attack,
+            jailbreak=jailbreak,
+            harmful=harmful,
+            tokens=tokens,
+            embeddings=embeddings,
+            offsets=offsets,
+            unread=len(wanted) - len(chosen),
+            cut=cut,
+        )
+
+    def _run(self, pieces: Sequence[Sequence[int]], marker: int, kind: int) -> tuple[Any, Any, Any]:
+        np = self._np
+        longest = max(len(piece) for piece in pieces) + 3
+        ids = np.full((len(pieces), longest), _PAD, np.int64)
+        mask = np.zeros((len(pieces), longest), np.int64)
+        for row, piece in enumerate(pieces):
+            n = len(piece) + 3
+            ids[row, :n] = (_CLS, marker, *piece, _SEP)
+            mask[row, :n] = 1
+        # More runs at once than cores would only add memory: each thread's allocator keeps its own.
+        with self._slots:
+            logits, token_logits, vectors = self._session.run(
+                ["logits", "token_logits", "embedding"],
+                {"input_ids": ids, "attention_mask": mask, "token_type_ids": mask * kind},
+            )
+        return logits, token_logits, vectors
+
+
+class Prefilter:
+    """A one-layer convolution over word vectors that clears harmless windows in microseconds.
+
+    Args:
+        path: The ``.npz`` file with ``vectors`` (int8, vocabulary by depth), ``scale``,
+            ``markers`` (names) and their ``shifts``, ``kernel`` (width x depth, hidden),
+            ``bias``, ``out`` (2 x hidden), ``out_bias`` and ``thresholds`` (one a marker).
+    """
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        self._np = np
+        with np.load(path, allow_pickle=False) as file:
+            self._vectors = file["vectors"]
+            self._scale = float(file["scale"])
+            names = [str(name) for name in file["markers"]]
+            self._shifts = dict(zip(names, file["shifts"], strict=True))
+            self._thresholds = dict(zip(names, map(float, file["thresholds"]), strict=True))
+            self._kernel = file["kernel"]
+            self._bias = file["bias"]
+            self._out = file["out"]
+            self._out_bias = float(file["out_bias"])
+        self._width = len(self._kernel) // self._vectors.shape[1]
+
+    def threshold(self, marker: str) -> float:
+        """Log-odds from which a window is handed to the encoder."""
+        return self._thresholds[marker]
+
+    def scores(self, ids: Any, ranges: Sequence[tuple[int, int]], marker: str) -> list[float]:
+        """Log-odds of each window that something is there.
+
+        Args:
+            ids: Token ids, shape (t,).
+            ranges: The windows.
+            marker: The surface's marker.
+        """
+        np = self._np
+        reach = self._width // 2
+        depth = self._vectors.shape[1]
+        hidden = np.empty((len(ids), self._kernel.shape[1]), np.float32)
+        for begin in range(0, len(ids), 2048):  # Bounds the memory of a long text.
+            end = min(begin + 2048, len(ids))
+            low, high = max(0, begin - reach), min(len(ids), end + reach)
+            vectors = self._vectors[ids[low:high]] * np.float32(self._scale) + self._shifts[marker]
+            padded = np.zeros((end - begin + 2 * reach, depth), np.float32)
+            padded[low - begin + reach : high - begin + reach] = vectors
+            stacked = np.lib.stride_tricks.sliding_window_view(padded, self._width, axis=0)
+            rows = stacked.transpose(0, 2, 1).reshape(end - begin, -1)
+            hidden[begin:end] = np.maximum(rows @ self._kernel + self._bias, 0)
+        found = []
+        for a, b in ranges:
+            part = hidden[a:b]
+            pooled = np.concatenate([part.max(0), part.mean(0)])
+            found.append(float(pooled @ self._out) + self._out_bias)
+        return found
+
+
+def _verified(folder: Path, name: str, digest: str) -> bytes:
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; reinstall rune-model") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ModelError(f"{path}: not the file the manifest names; reinstall rune-model")
+    return content

@@ -1,0 +1,322 @@
+"""Layer 2: the vector model, over windows of the text and of the readings that hide in it."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rune_core.layers import l2_model
+from rune_core.layers.attack_memory import AttackMemory
+from rune_core.layers.base import Found
+from rune_scanner.finding import Finding, Severity, Span, Surface, Threat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rune_core.context import ScanContext
+    from rune_core.layers.l2_model import Reading, VectorModel
+    from rune_scanner.views import OffsetMap
+
+NAME = "l2_vector"
+MAX_WINDOWS = 64
+"""Windows the encoder reads of one text: about 6,000 tokens, 24 kB of English."""
+_LEAST_VIEW = 12
+_MAX_VIEWS = 8
+_LEAST_GAIN = 8
+_SHARE = 0.4
+_LONG_SENTENCE = 240
+_SENTENCE = re.compile(r"[.!?][\"')\]]*\s+|\n+|\\n|[\"'],\s*[\"']|</?\w[^>]*>")
+_LABELS = {Threat.PROMPT_INJECTION: "INJECTION", Threat.JAILBREAK: "JAILBREAK",
+           Threat.POLICY_VIOLATION: "HARMFUL REQUEST"}  # fmt: skip
+
+
+class _Hit(NamedTuple):
+    """A suspicious stretch of one reading: characters, log-odds and threat."""
+
+    start: int
+    end: int
+    score: float
+    threat: Threat
+
+
+class _View(NamedTuple):
+    """A reading of the text, with its way back; None where it is the text itself."""
+
+    name: str
+    text: str
+    offsets: OffsetMap | None
+
+    def original(self, start: int, end: int) -> Span:
+        return Span(start, end) if self.offsets is None else self.offsets.to_original(start, end)
+
+
+class VectorLayer:
+    """Scores texts with the model of the package rune-model. Loads it at the first scan.
+
+    Args:
+        enabled: False to report ``skipped``.
+        folder: Another model's folder, laid out as rune-model's is.
+        threads: Threads of one encoder run.
+        max_windows: Windows the encoder may read of one text; what is beyond is reported.
+        memory: Texts to recognise again. While it holds any, the prefilter clears nothing.
+    """
+
+    name = NAME
+    heavy = True
+    surfaces = None
+
+    def __init__(
+        self,
+        *,
+        enabled: bool = True,
+        folder: Path | None = None,
+        threads: int = 1,
+        max_windows: int = MAX_WINDOWS,
+        memory: AttackMemory | None = None,
+    ) -> None:
+        self._enabled = enabled
+        self._folder = folder
+        self._threads = threads
+        self._max_windows = max_windows
+        self.memory = memory or AttackMemory()
+        self._lock = Lock()
+        self._model: VectorModel | None = None
+        self._checked: tuple[str | None] | None = None
+        self._revision: str | None = None
+
+    @property
+    def model(self) -> VectorModel:
+        """The model, loaded when first asked for.
+
+        Raises:
+            ModelError: Its files are missing or damaged.
+        """
+        if self._model is None:
+            with self._lock:
+                if self._model is None:
+                    folder = self._folder or l2_model.model_folder()
+                    self._model = l2_model.VectorModel(folder, threads=self._threads)
+        return self._model
+
+    @property
+    def revision(self) -> str:
+        """The model's version, the layer's settings and what it remembers."""
+        if self._revision is None:
+            if self.skip_reason(None, ()) is not None:
+                return "none"
+            folder = self._folder or l2_model.model_folder()
+            self._revision = f"{l2_model.manifest_of(folder)['version']}/{self._max_windows}"
+        return f"{self._revision}/{self.memory.revision}" if len(self.memory) else self._revision
+
+    def skip_reason(self, _context: ScanContext | None, _findings: object) -> str | None:
+        if not self._enabled:
+            return "disabled by configuration"
+        if self._checked is None:
+            self._checked = (l2_model.missing_packages(self._folder),)
+        return self._checked[0]
+
+    def scan(self, text: str, context: ScanContext) -> Found:
+        return self.inspect(text, str(context.surface))
+
+    def remember(self, text: str, threat: Threat = Threat.PROMPT_INJECTION) -> str:
+        """Recognise a text, and texts close to it, from now on; return the signature's name.
+
+        Args:
+            text: What was seen, best without what surrounded it. Only its vector is kept.
+            threat: What a match warns of.
+
+        Raises:
+            ValueError: The text is empty.
+        """
+        reading = self.model.read(text, "document", 1, everything=True)
+        if not reading.embeddings:
+            raise ValueError("remember() takes a text with words in it")
+        return self.memory.remember(next(iter(reading.embeddings.values())), threat)
+
+    def forget(self, name: str) -> bool:
+        """Drop a signature by the name ``remember`` returned; False when there is none."""
+        return self.memory.forget(name)
+
+    def inspect(self, text: str, surface: str) -> Found:
+        """Look at a text without a context.
+
+        Args:
+            text: Any text.
+            surface: Where it was met.
+
+        Returns:
+            Findings with true spans, and the confidence of the worst window as the score. The
+            answer is incomplete when the budget did not reach for every suspicious window.
+        """
+        model = self.model
+        left = self._max_windows
+        findings: list[Finding] = []
+        best, unread, cut = 0.0, 0, 0
+        views, unseen = _views(text)
+        for view in views:
+            reading = model.read(view.text, surface, max(left, 0), everything=len(self.memory) > 0)
+            left -= len(reading.attack)
+            unread += reading.unread
+            cut += reading.cut
+            best = max(best, self._score(reading, surface))
+            hits = self._hits(view.text, reading, surface)
+            findings.extend(self._finding(hit, surface, view) for hit in hits)
+            findings.extend(self._remembered(reading, surface, view))
+        note = ""
+        if unread or cut or unseen:
+            note = f"limit: {unread} windows, {cut} characters, {unseen} views not read"
+        return Found(
+            findings=_without_repeats(findings), score=best, note=note, incomplete=bool(note)
+        )
+
+    def _score(self, reading: Reading, surface: str) -> float:
+        if not reading.attack:
+            return 0.0
+        worst = max(reading.attack.values()) - math.log(len(reading.windows))
+        return self._confidence(worst, surface)
+
+    def _confidence(self, log_odds: float, surface: str, kind: str = "attack") -> float:
+        """The confidence of a text's corrected log-odds on a surface, 0 to 1."""
+        settings = self.model.settings
+        knots = settings["confidence"][kind].get(settings["groups"][surface])
+        return interpolate(log_odds, knots) if knots else 0.0
+
+    def _hits(self, text: str, reading: Reading, surface: str) -> Iterator[_Hit]:
+        correction = math.log(max(1, len(reading.windows)))
+        for i, value in reading.attack.items():
+            score = value - correction
+            if self._confidence(score, surface) < 0.5:
+                continue
+            threat = Threat.JAILBREAK if reading.jailbreak[i] > 0 else Threat.PROMPT_INJECTION
+            for start, end in _spans(text, reading, i):
+                yield _Hit(start, end, score, threat)
+        for i, value in reading.harmful.items():
+            score = value - correction
+            if self._confidence(score, surface, "harmful") >= 0.5:
+                window = reading.windows[i]
+                start, end = reading.offsets[window.start][0], reading.offsets[window.end - 1][1]
+                yield _Hit(start, end, score, Threat.POLICY_VIOLATION)
+
+    def _remembered(self, reading: Reading, surface: str, view: _View) -> Iterator[Finding]:
+        if not len(self.memory):
+            return
+        for i, vector in reading.embeddings.items():
+            match = self.memory.nearest(vector)
+            if match is None:
+                continue
+            window = reading.windows[i]
+            start, end = reading.offsets[window.start][0], reading.offsets[window.end - 1][1]
+            yield Finding(
+                rule_id=f"memory-{match.id}",
+                threat=match.threat,
+                severity=Severity.HIGH,
+                confidence=match.nearness,
+                span=view.original(start, end),
+                surface=Surface(surface),
+                layer=NAME,
+                view=view.name,
+                label="REMEMBERED",
+            )
+
+    def _finding(self, hit: _Hit, surface: str, view: _View) -> Finding:
+        kind = "harmful" if hit.threat is Threat.POLICY_VIOLATION else "attack"
+        return Finding(
+            rule_id=f"l2-{hit.threat.value.replace('_', '-')}",
+            threat=hit.threat,
+            severity=Severity.LOW if kind == "harmful" else Severity.HIGH,
+            confidence=self._confidence(hit.score, surface, kind),
+            span=view.original(hit.start, hit.end),
+            surface=Surface(surface),
+            layer=NAME,
+            view=view.name,
+            label=_LABELS[hit.threat],
+        )
+
+
+def interpolate(value: float, knots: Sequence[Sequence[float]]) -> float:
+    """Confidence at ``value``: linear between knots ``(log-odds, confidence)``, flat beyond.
+
+    Args:
+        value: Log-odds.
+        knots: Ascending in both numbers, at least one.
+    """
+    if value <= knots[0][0]:
+        return float(knots[0][1])
+    for (x0, y0), (x1, y1) in pairwise(knots):
+        if value <= x1:
+            return float(y0 + (y1 - y0) * (value - x0) / (x1 - x0))
+    return float(knots[-1][1])
+
+
+def _views(text: str) -> tuple[list[_View], int]:
+    """The text, the readings that say what it does not spell out, and how many were too many."""
+    from rune_scanner.views import build_views
+
+    raw, *others = build_views(text).views
+    found = [_View("raw", text, None)]
+    if not text.isascii() and _disguised(text, raw.folded):
+        found.append(_View("folded", raw.folded, raw.folded_offsets))
+    for view in others:
+        content = view.text.strip()
+        if len(content) >= _LEAST_VIEW and content not in text:
+            found.append(_View(view.name, view.text, view.offsets))
+    return found[: 1 + _MAX_VIEWS], max(0, len(found) - 1 - _MAX_VIEWS)
+
+
+def _disguised(text: str, folded: str) -> bool:
+    """Whether folding turned letters of other alphabets or forms into plain English ones.
+
+    A text in another language keeps most of its letters when folded, and is read as it is.
+    """
+    letters = [c for c in folded if c.isalpha()]
+    plain = sum(c.isascii() for c in letters)
+    gained = plain - sum(c.isascii() and c.isalpha() for c in text)
+    return gained >= _LEAST_GAIN and plain >= 0.9 * len(letters)
+
+
+def _spans(text: str, reading: Reading, index: int) -> Iterator[tuple[int, int]]:
+    """The suspicious sentences of a window: those with enough of the tokens that stand out."""
+    window = reading.windows[index]
+    logits: Any = reading.tokens[index]
+    offsets = reading.offsets[window.start : window.end]
+    least = min(0.0, float(logits.max()) - 1.0)
+    marked = [float(value) >= least for value in logits]
+    best = int(logits.argmax())
+    start, end = offsets[0][0], offsets[-1][1]
+    bounds = [start, *(m.end() for m in _SENTENCE.finditer(text, start, end)), end]
+    merged: list[list[int]] = []
+    for low, high in pairwise(bounds):
+        inside = [k for k, (a, b) in enumerate(offsets) if a < high and b > low]
+        hits = [k for k in inside if marked[k]]
+        if not hits or (best not in inside and len(hits) < _SHARE * len(inside)):
+            continue
+        if high - low > _LONG_SENTENCE:
+            # A line of data without stops: the tokens themselves say where it begins and ends.
+            first, last = offsets[hits[0]][0], offsets[hits[-1]][1]
+        else:
+            first, last = low, high
+        if merged and first - merged[-1][1] <= 1:
+            merged[-1][1] = last
+        else:
+            merged.append([first, last])
+    for low, high in merged:
+        piece = text[low:high]
+        yield low + len(piece) - len(piece.lstrip()), high - len(piece) + len(piece.rstrip())
+
+
+def _without_repeats(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Overlapping windows see the same words twice: the surer finding of each threat stays."""
+    kept: list[Finding] = []
+    for finding in sorted(findings, key=lambda f: -f.confidence):
+        inside = any(
+            k.threat is finding.threat and k.span.start <= finding.span.start
+            and finding.span.end <= k.span.end
+            for k in kept
+        )  # fmt: skip
+        if not inside:
+            kept.append(finding)
+    return tuple(sorted(kept, key=lambda f: (f.span, -f.confidence)))

@@ -1,0 +1,1 @@
+"""Policy: YAML files that say what is done about what was found."""

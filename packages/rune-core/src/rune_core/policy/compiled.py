@@ -1,0 +1,379 @@
+"""Policies compiled once: composed, indexed by surface, threat and tool, ready to be evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from rune_core.policy.globs import globs
+from rune_core.policy.model import (
+    AllowlistMatch,
+    BudgetMatch,
+    DataProtectionMatch,
+    DenylistMatch,
+    Exemption,
+    FailRule,
+    Mode,
+    PolicyFile,
+    RateLimitMatch,
+    Rule,
+    ScannerMatch,
+    SequenceMatch,
+    ToolCallMatch,
+)
+from rune_core.tool_risk import infer
+from rune_scanner.finding import Surface, Threat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rune_core.policy.model import SequenceStep
+    from rune_scanner.finding import Finding
+
+_CACHE_SIZE = 1024
+
+
+class CompiledExemption:
+    """An exception with its globs compiled."""
+
+    __slots__ = ("_agents", "_last_day", "_tools", "detectors", "exemption")
+
+    def __init__(self, exemption: Exemption) -> None:
+        self.exemption = exemption
+        self.detectors = globs(exemption.detectors)
+        self._tools = globs(exemption.tools)
+        self._agents = globs(exemption.agents)
+        self._last_day = exemption.until
+
+    def applies(
+        self, surface: Surface, tool: str | None, agent_id: str | None, today: date
+    ) -> bool:
+        if surface not in self.exemption.surfaces:
+            return False
+        if self._last_day is not None and today > self._last_day:
+            return False
+        if self._tools and (tool is None or not self._tools(tool)):
+            return False
+        return not self._agents or (agent_id is not None and self._agents(agent_id))
+
+
+class CompiledRule:
+    """A rule with its globs compiled and its exceptions at hand."""
+
+    __slots__ = (
+        "_agents",
+        "_detectors",
+        "_except",
+        "_labels",
+        "_narrowed",
+        "_tags",
+        "_tools",
+        "counts_all",
+        "exemptions",
+        "kind",
+        "monitored",
+        "rule",
+        "threshold",
+    )
+
+    def __init__(self, rule: Rule, exemptions: Sequence[Exemption]) -> None:
+        self.rule = rule
+        self.kind = rule.kind
+        self.monitored = rule.mode is Mode.MONITOR
+        self.exemptions = tuple(
+            CompiledExemption(exemption)
+            for exemption in exemptions
+            if globs((exemption.rule,))(rule.name)
+        )
+        self._tools = globs(rule.tools)
+        self._agents = globs(rule.agents)
+        self._tags = frozenset(rule.tags)
+        self._narrowed = bool(rule.tools or rule.agents or rule.tags)
+        match = rule.match
+        self.threshold = getattr(match, "threshold", 0.0)
+        self._detectors = globs(match.detectors) if isinstance(match, ScannerMatch) else globs(())
+        self._except = (
+            globs(match.except_detectors) if isinstance(match, ScannerMatch) else globs(())
+        )
+        self._labels = (
+            globs(
+                (*match.names, *(name for name, _ in match.regexes)),
+                ignore_case=True,
+            )
+            if isinstance(match, DataProtectionMatch)
+            else globs(())
+        )
+
+        # True when the rule's detectors are not narrowed, or were matched by the policy's index.
+        self.counts_all = not self._detectors and not self._except
+
+    def concerns(self, tool: str | None, agent_id: str | None, tags: frozenset[str]) -> bool:
+        """Whether the rule's narrowing lets it speak here."""
+        if not self._narrowed:
+            return True
+        if self._tools and (tool is None or not self._tools(tool)):
+            return False
+        if self._agents and (agent_id is None or not self._agents(agent_id)):
+            return False
+        return not self._tags or not self._tags.isdisjoint(tags)
+
+    def counts(self, finding: Finding) -> bool:
+        """Whether the rule looks at a finding of one of its threats."""
+        match = self.rule.match
+        if isinstance(match, ScannerMatch):
+            if self._detectors and not self._detectors(finding.rule_id):
+                return False
+            return not self._except or not self._except(finding.rule_id)
+        if isinstance(match, DataProtectionMatch):
+            return (
+                finding.threat in match.threats
+                or self._labels(finding.rule_id.casefold())
+                or self._labels(finding.label.casefold())
+            )
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRules:
+    """The rules that a call of one tool must be held against, its name already matched.
+
+    Attributes:
+        hits: Allow and deny rules that match the tool's name.
+        limits: Rate limits that count the tool.
+        calls: Rules that hold a condition against the call.
+        budgets: Budgets that count the tool.
+        sequences: Rules of which the tool may be a step, and which steps those are, from 0.
+        names: What the conditions among them read.
+        risk: ``low``, ``medium`` or ``high``: as the policies say, else as its name tells.
+        declared_risk: What the policies say; None when they do not.
+    """
+
+    hits: tuple[CompiledRule, ...]
+    limits: tuple[CompiledRule, ...]
+    calls: tuple[CompiledRule, ...]
+    risk: str
+    declared_risk: str | None = None
+    budgets: tuple[CompiledRule, ...] = ()
+    sequences: tuple[tuple[CompiledRule, tuple[int, ...]], ...] = ()
+    names: frozenset[str] = frozenset()
+
+
+class CompiledPolicy:
+    """Policies in force. Immutable, but for a bounded cache by tool name.
+
+    Attributes:
+        revision: Content hash: the same files give the same revision.
+        files: The files, the built-in policy first.
+        replaced: Names of built-in rules that a user's rule replaced.
+        defaults_off: True when a file says ``defaults: off``.
+        on_error: What the files say about failures, users' files first.
+        regexes: The patterns of ``data_protection`` rules, by detector id.
+        follows_calls: True when a sequence rule makes it matter which calls came before.
+    """
+
+    def __init__(self, files: Sequence[PolicyFile], *, builtin: PolicyFile | None) -> None:
+        self.defaults_off = any(not file.defaults for file in files)
+        own_names = {rule.name for file in files for rule in file.rules}
+        base = () if builtin is None or self.defaults_off else (builtin,)
+        self.files: tuple[PolicyFile, ...] = (*base, *files)
+        self.replaced = tuple(
+            rule.name for file in base for rule in file.rules if rule.name in own_names
+        )
+        rules = [
+            rule
+            for file in self.files
+            for rule in file.rules
+            if not (file in base and rule.name in own_names)
+        ]
+        self.rules = tuple(rules)
+        self.exemptions = tuple(e for file in self.files for e in file.exemptions)
+        self.revision = _revision(self.files)
+        self.on_error: tuple[FailRule, ...] = tuple(
+            fail for file in (*files, *base) for fail in file.on_error
+        )
+        compiled = [CompiledRule(rule, self.exemptions) for rule in rules]
+        self._by_finding = _index_by_finding(compiled)
+        self._data = {
+            surface: tuple(
+                rule
+                for rule in compiled
+                if isinstance(rule.rule.match, DataProtectionMatch)
+                and surface in rule.rule.surfaces
+            )
+            for surface in Surface
+        }
+        self._tool_rules = [
+            rule
+            for rule in compiled
+            if isinstance(
+                rule.rule.match,
+                AllowlistMatch
+                | DenylistMatch
+                | RateLimitMatch
+                | ToolCallMatch
+                | BudgetMatch
+                | SequenceMatch,
+            )
+        ]
+        self.follows_calls = any(isinstance(rule.match, SequenceMatch) for rule in rules)
+        self._tool_cache: dict[str, ToolRules] = {}
+        self._data_cache: dict[tuple[Surface, str, str, Threat], tuple[CompiledRule, ...]] = {}
+        self._risks = [
+            (risk, globs(tools)) for file in (*files, *base) for risk, tools in file.tool_risk
+        ]
+        self._regex_surfaces = {
+            rule_id: rule.surfaces
+            for rule in rules
+            if isinstance(rule.match, DataProtectionMatch)
+            for rule_id, _ in rule.match.regexes
+        }
+        self.regexes: tuple[tuple[str, str], ...] = tuple(
+            regex
+            for rule in rules
+            if isinstance(rule.match, DataProtectionMatch)
+            for regex in rule.match.regexes
+        )
+
+    def regex_surfaces(self, detector: str) -> frozenset[Surface]:
+        """Where the pattern reported as ``detector`` applies."""
+        return self._regex_surfaces[detector]
+
+    def for_threat(self, surface: Surface, threat: Threat) -> tuple[CompiledRule, ...]:
+        """Scanner rules that look at findings of ``threat`` on ``surface``."""
+        return self._by_finding.get((surface, threat), ())
+
+    def for_data(self, surface: Surface, finding: Finding) -> tuple[CompiledRule, ...]:
+        """Data protection rules for ``surface`` that look at ``finding``."""
+        rules = self._data[surface]
+        if not rules:
+            return ()
+        key = (surface, finding.rule_id, finding.label, finding.threat)
+        known = self._data_cache.get(key)
+        if known is None:
+            known = tuple(rule for rule in rules if rule.counts(finding))
+            if len(self._data_cache) < _CACHE_SIZE:
+                self._data_cache[key] = known
+        return known
+
+    def for_tool(self, tool: str) -> ToolRules:
+        """Rules about calling ``tool``."""
+        known = self._tool_cache.get(tool)
+        if known is None:
+            known = self._find_tool_rules(tool)
+            # Names can be made up by a model, so the cache must not grow with them.
+            if len(self._tool_cache) < _CACHE_SIZE:
+                self._tool_cache[tool] = known
+        return known
+
+    def _find_tool_rules(self, tool: str) -> ToolRules:
+        hits: list[CompiledRule] = []
+        limits: list[CompiledRule] = []
+        calls: list[CompiledRule] = []
+        budgets: list[CompiledRule] = []
+        sequences: list[tuple[CompiledRule, tuple[int, ...]]] = []
+        names: set[str] = set()
+        for rule in self._tool_rules:
+            match = rule.rule.match
+            if isinstance(match, ToolCallMatch):
+                if not rule.rule.tools or globs(rule.rule.tools)(tool):
+                    calls.append(rule)
+                    names.update(match.when.names if match.when else ())
+            elif isinstance(match, AllowlistMatch):
+                if not globs(match.tools)(tool):
+                    hits.append(rule)
+            elif isinstance(match, DenylistMatch):
+                if globs(match.tools, ignore_case=True)(tool.casefold()):
+                    hits.append(rule)
+            elif isinstance(match, SequenceMatch):
+                steps = tuple(
+                    number
+                    for number, step in enumerate(match.steps)
+                    if not step.tools or globs(step.tools)(tool)
+                )
+                if steps:
+                    sequences.append((rule, steps))
+                    names.update(*(_names(match.steps[number]) for number in steps))
+            elif isinstance(match, RateLimitMatch | BudgetMatch) and (
+                not match.tools or globs(match.tools)(tool)
+            ):
+                (limits if isinstance(match, RateLimitMatch) else budgets).append(rule)
+        said = next((risk for risk, tools in self._risks if tools(tool)), None)
+        risk = said or infer(tool).risk.value
+        return ToolRules(
+            hits=tuple(hits),
+            limits=tuple(limits),
+            calls=tuple(calls),
+            risk=risk,
+            declared_risk=said,
+            budgets=tuple(budgets),
+            sequences=tuple(sequences),
+            names=frozenset(names),
+        )
+
+
+def _names(step: SequenceStep) -> frozenset[str]:
+    return step.when.names if step.when is not None else frozenset()
+
+
+def _index_by_finding(
+    rules: Sequence[CompiledRule],
+) -> dict[tuple[Surface, Threat], tuple[CompiledRule, ...]]:
+    index: dict[tuple[Surface, Threat], list[CompiledRule]] = {}
+    for rule in rules:
+        if isinstance(rule.rule.match, ScannerMatch):
+            for surface in rule.rule.surfaces:
+                for threat in rule.rule.match.threats:
+                    index.setdefault((surface, threat), []).append(rule)
+    return {key: tuple(value) for key, value in index.items()}
+
+
+def _revision(files: Sequence[PolicyFile]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0{file.digest}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def names_without_detector(
+    policy: CompiledPolicy, detectors: Sequence[tuple[str, str]]
+) -> list[tuple[str, str, str]]:
+    """Detector names written in rules and exceptions that match none of ``detectors``.
+
+    Args:
+        policy: The policies.
+        detectors: Id and label of every detector rule there is.
+
+    Returns:
+        Rule, policy file and name of each.
+    """
+    own = {name for name, _ in policy.regexes}
+    ids = {rule_id for rule_id, _ in detectors} | own
+    folded = {rule_id.casefold() for rule_id in ids}
+    folded |= {label.casefold() for _, label in detectors}
+    missing: list[tuple[str, str, str]] = []
+    for rule in policy.rules:
+        match = rule.match
+        if isinstance(match, ScannerMatch):
+            names, pool, ignore_case = match.detectors + match.except_detectors, ids, False
+        elif isinstance(match, DataProtectionMatch):
+            names, pool, ignore_case = match.names, folded, True
+        else:
+            continue
+        for name in names:
+            fits = globs((name,), ignore_case=ignore_case)
+            if not any(map(fits, pool)):
+                missing.append((rule.name, rule.policy, name))
+    missing += [
+        (exemption.rule, exemption.policy, name)
+        for exemption in policy.exemptions
+        for name in exemption.detectors
+        if not any(map(globs((name,)), ids))
+    ]
+    return missing
+
+
+def today() -> date:
+    """Today in UTC, against which ``until:`` is held."""
+    return datetime.now(UTC).date()

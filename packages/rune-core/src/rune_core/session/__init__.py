@@ -1,0 +1,1 @@
+"""Sessions: what is remembered of one agent run. It never leaves the process."""

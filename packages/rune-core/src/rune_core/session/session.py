@@ -1,0 +1,118 @@
+"""One agent run: its identity, its counters and the cache of what was scanned in it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextvars import ContextVar
+from itertools import count
+from threading import Lock
+from uuid import uuid4
+
+from rune_core.session.cache import EvidenceCache
+from rune_core.session.ledger import Ledger
+from rune_core.session.progress import Progress
+from rune_core.session.sources import Sources, Trust
+
+
+class Session:
+    """Bounded memory of one agent run. Threads and tasks may share it.
+
+    Attributes:
+        id: Random, or as given by an adapter. Goes into events.
+        agent_id: The agent, as the developer names it.
+        agent_tags: The agent's tags.
+        framework: The framework that runs the agent, if an adapter opened the session.
+        cache: What the layers said about the texts of this session.
+        sources: What the run has read, to trace the arguments of its calls to. None for the
+            session of calls made outside any: there, texts of unrelated runs would mix.
+        budgets: What ``budget`` rules counted per session.
+        repeats: The same per tool and arguments, apart: varied calls must not push out sums.
+        progress: How far the calls have come along ``sequence`` rules.
+    """
+
+    def __init__(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        agent_tags: tuple[str, ...] = (),
+        framework: str | None = None,
+        cache_size: int = 2048,
+        traced: bool = True,
+    ) -> None:
+        self.id = session_id or uuid4().hex
+        self.agent_id = agent_id
+        self.agent_tags = agent_tags
+        self.framework = framework
+        self.cache = EvidenceCache(cache_size)
+        self.sources = Sources() if traced else None
+        self.budgets = Ledger()
+        self.repeats = Ledger()
+        self.progress = Progress()
+        self._sequence = count(1)
+
+    def user(self, text: str) -> None:
+        """Say that the user said ``text``. Scanning it as ``input`` says so too."""
+        self._remember(text, Trust.USER)
+
+    def system(self, text: str) -> None:
+        """Say that ``text`` comes from the application itself, such as a system prompt."""
+        self._remember(text, Trust.SYSTEM)
+
+    def untrusted(self, text: str, source: str | None = None) -> None:
+        """Say that ``text`` was retrieved, though it is pasted into a user's message.
+
+        Args:
+            text: The retrieved text.
+            source: Where it came from.
+        """
+        self._remember(text, Trust.UNTRUSTED, source)
+
+    def _remember(self, text: str, trust: Trust, source: str | None = None) -> None:
+        if self.sources is not None:
+            self.sources.add(text, trust, tool=source, message_id=f"{trust}:{hash(text)}")
+
+    def next_sequence(self) -> int:
+        """The number of the next scan or call in this session, from 1."""
+        return next(self._sequence)
+
+    def __repr__(self) -> str:
+        return f"Session(id={self.id!r}, agent_id={self.agent_id!r})"
+
+
+current_session: ContextVar[Session | None] = ContextVar("rune_session", default=None)
+"""Names the session opened by hand around the running code. Nothing is stored in it: values set
+in one framework hook are invisible in the next, and thread pools see nothing."""
+
+
+class SessionTable:
+    """Sessions by id. The least recently used goes first.
+
+    Args:
+        size: Sessions to keep.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = Lock()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def get(self, session_id: str) -> Session | None:
+        """The session with this id, if it is still kept."""
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is not None:
+                self._sessions.move_to_end(session_id)
+            return session
+
+    def add(self, session: Session) -> Session:
+        """Keep a session; if one with its id is kept already, that one is returned."""
+        with self._lock:
+            kept = self._sessions.setdefault(session.id, session)
+            self._sessions.move_to_end(session.id)
+            while len(self._sessions) > self._size:
+                self._sessions.popitem(last=False)
+            return kept

@@ -1,0 +1,594 @@
+"""Shield: the public face."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from rune_core.action import OnBlock
+from rune_core.config import BUILTIN_STYLES, ShieldConfig
+from rune_core.context import (
+    CONTEXT_KEYS,
+    TOOL_RISKS,
+    CallFields,
+    ContextFields,
+    ContextLike,
+    ScanContext,
+)
+from rune_core.errors import ShieldClosedError
+from rune_core.guarded import (
+    GuardedCall,
+    GuardedText,
+    GuardedValue,
+    guarded_call,
+    guarded_text,
+    guarded_value,
+)
+from rune_core.session.session import Session, SessionTable, current_session
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self, Unpack
+
+    from rune_core.coverage import Coverage
+    from rune_core.effects import ApprovalHandler, Effect
+    from rune_core.engine import Engine
+    from rune_core.policy.store import ReloadResult
+    from rune_core.result import ScanResult
+    from rune_core.stats import Stats
+    from rune_core.values import Rendered
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Shield:
+    """Guards one agent process. Threads and tasks may share it.
+
+    Cheap to make: rules are compiled by the first scan; policies of your own are read here, so
+    that their faults show at start-up.
+
+    ``scan_*`` and ``validate_action`` return what was found and decided and never raise for a
+    block. ``protect``, the ``guard_*`` methods and the adapters act on it as ``on_block`` says.
+
+    Args:
+        api_key: Key of a Rune server. This version works locally and sends nothing.
+        config: Settings; by default from the environment (see ShieldConfig).
+        local_policies_path: A policy file or a folder of them, added to the built-in policy.
+        on_block: ``raise``, ``replace``, ``log`` or ``alert``.
+        approval_handler: Asked when a decision is ``ask``: takes an ApprovalRequest, returns True
+            to approve. May be a coroutine function for the asynchronous methods. Without one,
+            ``ask`` acts as ``block``.
+        plugins: Plug-ins (see hookspecs) for this Shield, besides those installed.
+        policy: A policy as YAML text, besides the files: for notebooks and tests.
+
+    Raises:
+        PolicyLoadError: Your policies have faults; all are listed.
+        ConfigError: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        config: ShieldConfig | None = None,
+        local_policies_path: str | Path | None = None,
+        on_block: str | OnBlock | None = None,
+        *,
+        approval_handler: ApprovalHandler | None = None,
+        plugins: Iterable[object] = (),
+        policy: str | None = None,
+    ) -> None:
+        given: dict[str, Any] = {
+            "api_key": api_key,
+            "local_policies_path": local_policies_path,
+            "on_block": on_block,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        self.config = ShieldConfig(**given) if config is None else replace(config, **given)
+        self.approval_handler = approval_handler
+        if self.config.debug:
+            logging.getLogger("rune_core").setLevel(logging.DEBUG)
+        from rune_core.engine import Engine
+
+        self._engine: Engine = Engine(self.config, plugins, policy=policy)
+        if self.config.redaction_style not in BUILTIN_STYLES:
+            # A style that does not exist should show at start-up, not at the first cut.
+            self._engine.redactor()
+        self._sessions = SessionTable(self.config.max_sessions)
+        self._ambient = self._new_session(
+            None, self.config.default_agent_id, (), None, traced=False
+        )
+        self._closed = False
+
+    # -- scanning: look and decide
+
+    def scan_input(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """Scan what a user says to the agent.
+
+        Args:
+            content: A text, or any value; values are scanned as JSON.
+            context: A ScanContext, or a mapping with fields of one; other keys are ignored.
+            fields: Fields of a ScanContext; they beat ``context``.
+
+        Returns:
+            What was found and decided. Never raises for a block.
+        """
+        return self.scan(Surface.INPUT, content, context, **fields)
+
+    def scan_output(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """Scan what the agent says. See ``scan_input``."""
+        return self.scan(Surface.OUTPUT, content, context, **fields)
+
+    def scan_document(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """Scan a retrieved document. See ``scan_input``."""
+        return self.scan(Surface.DOCUMENT, content, context, **fields)
+
+    def scan_tool_result(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """Scan what a tool gave back. See ``scan_input``; pass ``tool=``."""
+        return self.scan(Surface.TOOL_RESULT, content, context, **fields)
+
+    def scan_tool_definition(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """Scan a tool's name, description and schema. See ``scan_input``; pass ``tool=``."""
+        return self.scan(Surface.TOOL_DEFINITION, content, context, **fields)
+
+    def scan_handoff(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """Scan what one agent tells another. See ``scan_input``."""
+        return self.scan(Surface.HANDOFF, content, context, **fields)
+
+    def scan(
+        self,
+        surface: Surface | str,
+        content: object,
+        context: ContextLike = None,
+        **fields: Unpack[ContextFields],
+    ) -> ScanResult:
+        """Scan a text or value on any surface. See ``scan_input``."""
+        from rune_core.effects import drive
+
+        return drive(self._pipeline(surface, content, context, fields)[1])
+
+    def validate_action(
+        self,
+        tool: str,
+        args: object = None,
+        context: ContextLike = None,
+        **fields: Unpack[CallFields],
+    ) -> ScanResult:
+        """Decide about a tool call before it is made.
+
+        Args:
+            tool: The tool's name.
+            args: Its arguments: a mapping, any value, or a text.
+            context: As in ``scan_input``.
+            fields: As in ``scan_input``.
+
+        Returns:
+            What was found and decided; ``sanitized_value`` holds the arguments with cuts.
+        """
+        from rune_core.effects import drive
+
+        return drive(
+            self._pipeline(Surface.TOOL_CALL, _args(args), context, {**fields, "tool": tool})[1]
+        )
+
+    async def ascan_input(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """``scan_input`` on an event loop."""
+        return await self.ascan(Surface.INPUT, content, context, **fields)
+
+    async def ascan_output(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """``scan_output`` on an event loop."""
+        return await self.ascan(Surface.OUTPUT, content, context, **fields)
+
+    async def ascan_document(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """``scan_document`` on an event loop."""
+        return await self.ascan(Surface.DOCUMENT, content, context, **fields)
+
+    async def ascan_tool_result(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """``scan_tool_result`` on an event loop."""
+        return await self.ascan(Surface.TOOL_RESULT, content, context, **fields)
+
+    async def ascan_tool_definition(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """``scan_tool_definition`` on an event loop."""
+        return await self.ascan(Surface.TOOL_DEFINITION, content, context, **fields)
+
+    async def ascan_handoff(
+        self, content: object, context: ContextLike = None, **fields: Unpack[ContextFields]
+    ) -> ScanResult:
+        """``scan_handoff`` on an event loop."""
+        return await self.ascan(Surface.HANDOFF, content, context, **fields)
+
+    async def ascan(
+        self,
+        surface: Surface | str,
+        content: object,
+        context: ContextLike = None,
+        **fields: Unpack[ContextFields],
+    ) -> ScanResult:
+        """``scan`` on an event loop."""
+        from rune_core.effects import adrive
+
+        return await adrive(self._pipeline(surface, content, context, fields)[1])
+
+    async def avalidate_action(
+        self,
+        tool: str,
+        args: object = None,
+        context: ContextLike = None,
+        **fields: Unpack[CallFields],
+    ) -> ScanResult:
+        """``validate_action`` on an event loop."""
+        from rune_core.effects import adrive
+
+        return await adrive(
+            self._pipeline(Surface.TOOL_CALL, _args(args), context, {**fields, "tool": tool})[1]
+        )
+
+    # -- guarding: look, decide and act on it. The one door for adapters
+
+    def guard_text(
+        self,
+        surface: Surface | str,
+        text: str,
+        context: ContextLike = None,
+        *,
+        on_block: str | OnBlock | None = None,
+        **fields: Unpack[ContextFields],
+    ) -> GuardedText:
+        """Scan a text, ask for approval if it must be, and say what to go on with.
+
+        Args:
+            surface: Where the text was met.
+            text: The text.
+            context: As in ``scan_input``.
+            on_block: What to do when it is stopped; by default as the Shield is set.
+            fields: As in ``scan_input``.
+
+        Raises:
+            ShieldBlockedError: It is stopped and ``on_block`` is ``raise``.
+        """
+        from rune_core.effects import drive
+
+        stop = self._on_block(on_block)
+        _, pipeline = self._pipeline(surface, text, context, fields, on_block=stop)
+        return guarded_text(text, drive(pipeline), stop)
+
+    async def aguard_text(
+        self,
+        surface: Surface | str,
+        text: str,
+        context: ContextLike = None,
+        *,
+        on_block: str | OnBlock | None = None,
+        **fields: Unpack[ContextFields],
+    ) -> GuardedText:
+        """``guard_text`` on an event loop."""
+        from rune_core.effects import adrive
+
+        stop = self._on_block(on_block)
+        _, pipeline = self._pipeline(surface, text, context, fields, on_block=stop)
+        return guarded_text(text, await adrive(pipeline), stop)
+
+    def guard_value(
+        self,
+        surface: Surface | str,
+        value: object,
+        context: ContextLike = None,
+        *,
+        on_block: str | OnBlock | None = None,
+        **fields: Unpack[ContextFields],
+    ) -> GuardedValue:
+        """``guard_text`` for any value: cuts are made in the texts inside, its shape stays.
+
+        Raises:
+            ShieldBlockedError: It is stopped and ``on_block`` is ``raise``.
+        """
+        from rune_core.effects import drive
+
+        stop = self._on_block(on_block)
+        rendered, pipeline = self._pipeline(surface, value, context, fields, on_block=stop)
+        return guarded_value(value, rendered, drive(pipeline), stop)
+
+    async def aguard_value(
+        self,
+        surface: Surface | str,
+        value: object,
+        context: ContextLike = None,
+        *,
+        on_block: str | OnBlock | None = None,
+        **fields: Unpack[ContextFields],
+    ) -> GuardedValue:
+        """``guard_value`` on an event loop."""
+        from rune_core.effects import adrive
+
+        stop = self._on_block(on_block)
+        rendered, pipeline = self._pipeline(surface, value, context, fields, on_block=stop)
+        return guarded_value(value, rendered, await adrive(pipeline), stop)
+
+    def guard_call(
+        self,
+        tool: str,
+        args: Mapping[str, Any],
+        context: ContextLike = None,
+        *,
+        on_block: str | OnBlock | None = None,
+        **fields: Unpack[CallFields],
+    ) -> GuardedCall:
+        """Decide about a tool call, ask for approval if it must be, and say how to call.
+
+        Args:
+            tool: The tool's name.
+            args: Its arguments by name.
+            context: As in ``scan_input``.
+            on_block: What to do when it is stopped; by default as the Shield is set.
+            fields: As in ``scan_input``.
+
+        Raises:
+            ShieldBlockedError: It is stopped and ``on_block`` is ``raise``.
+        """
+        from rune_core.effects import drive
+
+        stop = self._on_block(on_block)
+        rendered, pipeline = self._pipeline(
+            Surface.TOOL_CALL, args, context, {**fields, "tool": tool}, on_block=stop
+        )
+        return guarded_call(args, rendered, drive(pipeline), stop)
+
+    async def aguard_call(
+        self,
+        tool: str,
+        args: Mapping[str, Any],
+        context: ContextLike = None,
+        *,
+        on_block: str | OnBlock | None = None,
+        **fields: Unpack[CallFields],
+    ) -> GuardedCall:
+        """``guard_call`` on an event loop."""
+        from rune_core.effects import adrive
+
+        stop = self._on_block(on_block)
+        rendered, pipeline = self._pipeline(
+            Surface.TOOL_CALL, args, context, {**fields, "tool": tool}, on_block=stop
+        )
+        return guarded_call(args, rendered, await adrive(pipeline), stop)
+
+    @overload
+    def protect(self, function: _F, /) -> _F: ...
+
+    @overload
+    def protect(
+        self,
+        function: None = None,
+        /,
+        *,
+        tool: str | None = None,
+        surface: Surface | str = Surface.TOOL_RESULT,
+        **fields: Unpack[CallFields],
+    ) -> Callable[[_F], _F]: ...
+
+    def protect(
+        self,
+        function: _F | None = None,
+        /,
+        *,
+        tool: str | None = None,
+        surface: Surface | str = Surface.TOOL_RESULT,
+        **fields: Any,
+    ) -> _F | Callable[[_F], _F]:
+        """Guard a function's arguments before each call and its result after.
+
+        Args:
+            function: The function, when used without parentheses.
+            tool: The tool's name; by default the function's.
+            surface: What the result is; ``tool_result`` unless you say otherwise.
+            fields: Context fields for every call.
+
+        Raises:
+            UnguardableError: The function is a generator or a class.
+        """
+        from rune_core.protect import protect
+
+        def decorate(target: _F) -> _F:
+            return protect(self, target, tool=tool, surface=Surface(surface), fields=fields)
+
+        return decorate if function is None else decorate(function)
+
+    # -- sessions
+
+    @contextmanager
+    def session(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        agent_tags: Iterable[str] = (),
+        framework: str | None = None,
+    ) -> Iterator[Session]:
+        """Open a session around a block of code, where no adapter keeps one.
+
+        The running task and what it starts find it by themselves; threads of a pool do not, so
+        hand them ``session=`` explicitly.
+        """
+        session = self.open_session(
+            session_id=session_id, agent_id=agent_id, agent_tags=agent_tags, framework=framework
+        )
+        token = current_session.set(session)
+        try:
+            yield session
+        finally:
+            with suppress(ValueError):
+                # Left in another context than it was entered in, as fixtures and generators are:
+                # the context that held the value is gone, and with it the value.
+                current_session.reset(token)
+
+    def open_session(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        agent_tags: Iterable[str] = (),
+        framework: str | None = None,
+    ) -> Session:
+        """The session with this id, or a new one; to be passed on as ``session=``."""
+        if session_id is not None:
+            kept = self._sessions.get(session_id)
+            if kept is not None:
+                return kept
+        return self._sessions.add(
+            self._new_session(session_id, agent_id, tuple(agent_tags), framework)
+        )
+
+    # -- looking after it
+
+    @property
+    def stats(self) -> Stats:
+        """A snapshot of the counters."""
+        return self._engine.tally.snapshot()
+
+    def coverage(self) -> Coverage:
+        """What is guarded and what is not; print it for a table."""
+        from rune_core.coverage import coverage_of
+
+        return coverage_of(self._engine)
+
+    def reload_policies(self) -> ReloadResult:
+        """Read the policy files again. Faulty files are reported and change nothing."""
+        return self._engine.policies.reload()
+
+    @property
+    def policy_revision(self) -> str:
+        """Content hash of the policies in force."""
+        return self._engine.policies.current().revision
+
+    def flush(self, seconds: float = 2.0) -> bool:
+        """Wait until the events so far are written; False when that takes longer."""
+        emitter = self._engine.emitter
+        return True if emitter is None else emitter.flush(seconds)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write the events and release everything, within ``seconds``. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._engine.close(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Shield(on_block={self.config.on_block.value!r}, closed={self._closed})"
+
+    # -- inside
+
+    def _pipeline(
+        self,
+        surface: Surface | str,
+        content: object,
+        context: ContextLike,
+        fields: ContextFields,
+        *,
+        on_block: OnBlock | None = None,
+    ) -> tuple[Rendered, Generator[Effect, Any, ScanResult]]:
+        from rune_core.pipeline import Request, inspect_text
+        from rune_core.values import render
+
+        if self._closed:
+            raise ShieldClosedError("this Shield is closed; make a new one")
+        rendered = render(content)
+        request = Request(
+            rendered=rendered,
+            value=content,
+            context=self._context(Surface(surface), context, fields),
+            approve=None if on_block is None else (self.approval_handler or _unavailable),
+            alert=on_block is OnBlock.ALERT,
+        )
+        return rendered, inspect_text(request, self._engine)
+
+    def _context(
+        self, surface: Surface, context: ContextLike, fields: ContextFields
+    ) -> ScanContext:
+        known: dict[str, Any] = {}
+        if isinstance(context, ScanContext):
+            known = {name: getattr(context, name) for name in CONTEXT_KEYS}
+        elif context is not None:
+            known = {name: context[name] for name in CONTEXT_KEYS if name in context}
+            if "session_id" in context and "session" not in known:
+                known["session"] = self.open_session(
+                    session_id=str(context["session_id"]), agent_id=known.get("agent_id")
+                )
+        known.update({name: value for name, value in fields.items() if value is not None})
+        unknown = fields.keys() - set(CONTEXT_KEYS)
+        if unknown:
+            raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")
+        risk = known.get("tool_risk")
+        if risk is not None and risk not in TOOL_RISKS:
+            raise ValueError(f"tool_risk must be one of {', '.join(TOOL_RISKS)}, not {risk!r}")
+        session: Session = known.pop("session", None) or current_session.get() or self._ambient
+        tags = known.pop("agent_tags", None) or session.agent_tags
+        agent_id = known.pop("agent_id", None) or session.agent_id
+        return ScanContext(
+            surface=surface,
+            session=session,
+            agent_id=agent_id or self.config.default_agent_id,
+            agent_tags=tuple(tags) or self.config.default_agent_tags,
+            **known,
+        )
+
+    def _new_session(
+        self,
+        session_id: str | None,
+        agent_id: str | None,
+        agent_tags: tuple[str, ...],
+        framework: str | None,
+        *,
+        traced: bool = True,
+    ) -> Session:
+        return Session(
+            session_id=session_id,
+            agent_id=agent_id,
+            agent_tags=agent_tags,
+            framework=framework,
+            cache_size=self.config.cache_size,
+            traced=traced,
+        )
+
+    def _on_block(self, given: str | OnBlock | None) -> OnBlock:
+        return self.config.on_block if given is None else OnBlock(given)
+
+
+class NoApprovalHandlerError(Exception):
+    """Nobody can be asked."""
+
+
+def _unavailable(_request: object) -> bool:
+    raise NoApprovalHandlerError
+
+
+def _args(args: object) -> object:
+    return {} if args is None else args

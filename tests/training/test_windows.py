@@ -1,0 +1,84 @@
+"""Cutting texts into windows, scoring them, and setting thresholds."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+np = pytest.importorskip("numpy")
+tokenizers = pytest.importorskip("tokenizers")
+
+from training.calibrate import weighted_threshold  # noqa: E402
+from training.compose import Example  # noqa: E402
+from training.rows import INJECTION  # noqa: E402
+from training.score import log_odds, score_texts  # noqa: E402
+from training.windows import SIZE, batches, build, cuts, pad  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> object:
+    words = ["[PAD]", "[UNK]", "user", "answer", "document", "command", "quiet", "attack"]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    model = tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]")
+    made = tokenizers.Tokenizer(model)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return made
+
+
+def test_cuts_cover_everything_with_overlap() -> None:
+    for length in (0, 1, 124, 125, 126, 500, 1001):
+        found = cuts(length)
+        assert found[0][0] == 0
+        assert found[-1][1] == length
+        assert all(b0 >= a1 for (_, b0), (a1, _) in pairwise(found))
+
+
+def test_the_window_of_a_buried_attack_holds_it(tokenizer: object) -> None:
+    host = "quiet " * 400
+    text = host + "attack attack attack attack " + host
+    example = Example(text, INJECTION, "document", "own", ((len(host), len(host) + 27),))
+    windows = build([example] * 30, tokenizer, seed=1)
+    for k in range(len(windows)):
+        a, b = windows.offsets[k], windows.offsets[k + 1]
+        assert b - a <= SIZE
+        inside = (windows.token_labels[a:b] == 1).sum()
+        assert inside == (windows.ids[a:b] == 7).sum()
+        assert windows.labels[k] == (INJECTION if inside else 0)
+    assert (windows.labels == INJECTION).sum() >= 25
+
+
+def test_batches_hold_every_window_once(tokenizer: object) -> None:
+    examples = [Example("quiet " * n, 0, "input", "own", ()) for n in range(1, 120)]
+    windows = build(examples, tokenizer)
+    plan = batches(np.diff(windows.offsets), 512, np.random.default_rng(0))
+    assert sorted(int(i) for b in plan for i in b) == list(range(len(windows)))
+    ids, mask, _ = pad(windows, plan[0])
+    assert ids.shape == mask.shape
+
+
+def test_a_text_is_as_suspicious_as_its_worst_window_less_its_length(tokenizer: object) -> None:
+    def run(ids: object, mask: object, types: object) -> tuple[object, object]:
+        found = (ids == 7).any(axis=1)
+        logits = np.zeros((len(ids), 4), np.float32)
+        logits[:, 1] = np.where(found, 6.0, -6.0)
+        return logits, np.zeros(ids.shape, np.float32)
+
+    short, long = score_texts(
+        ["attack", "quiet " * 600 + "attack"], ["document"] * 2, tokenizer, run
+    )
+    assert short.windows == 1
+    assert long.windows > 4
+    assert long.attack == pytest.approx(short.attack - np.log(long.windows))
+    assert long.worst == long.windows - 1
+
+
+def test_log_odds_of_even_logits_are_the_prior() -> None:
+    assert log_odds(np.zeros((1, 4)), (1, 2))[0] == pytest.approx(0.0)
+
+
+def test_thresholds_keep_to_their_budget() -> None:
+    scores = np.arange(1000, dtype=float)
+    least = weighted_threshold(scores, np.ones(1000), 0.01)
+    assert (scores >= least).sum() == 10
+    assert weighted_threshold(scores, np.ones(1000), 0.0) > 999

@@ -1,0 +1,89 @@
+"""ShieldMiddleware: installs guarded objects into an agent made by ``create_agent``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain.agents.middleware import AgentMiddleware
+
+from rune_langchain.guard import guard_for
+from rune_langchain.model import guard_model
+from rune_langchain.tool import guard_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from langchain.agents.middleware.types import (
+        ModelCallResult,
+        ModelRequest,
+        ModelResponse,
+        ToolCallRequest,
+    )
+    from langchain_core.messages import ToolMessage
+    from langgraph.types import Command
+
+    from rune_core import Shield
+
+    _Middleware = AgentMiddleware[Any, Any, Any]
+else:
+    # The oldest langchain has two type parameters where later ones have three.
+    _Middleware = AgentMiddleware
+
+
+class ShieldMiddleware(_Middleware):
+    """Guards everything an agent reads, says and does.
+
+    ::
+
+        agent = create_agent(model, tools, middleware=[ShieldMiddleware(shield)])
+
+    It replaces the model and the tools of each request by guarded copies, so what a stream or a
+    tracer sees is guarded, too. Put it last: then the model that another middleware switches to
+    is guarded as well, and what others add to a request is checked.
+
+    Args:
+        shield: Decides; by default one with settings from the environment.
+        agent_id: The agent, for policies and events.
+    """
+
+    def __init__(self, shield: Shield | None = None, *, agent_id: str | None = None) -> None:
+        super().__init__()
+        self._guard = guard_for(shield, agent_id)
+
+    def wrap_model_call(
+        self,
+        request: ModelRequest[Any],
+        handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
+    ) -> ModelCallResult[Any]:
+        """Call a guarded copy of the model."""
+        return handler(request.override(model=guard_model(request.model, self._guard)))
+
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[Any],
+        handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
+    ) -> ModelCallResult[Any]:
+        """``wrap_model_call`` on an event loop."""
+        return await handler(request.override(model=guard_model(request.model, self._guard)))
+
+    def wrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]],
+    ) -> ToolMessage | Command[Any]:
+        """Run a guarded copy of the tool."""
+        return handler(self._guarded(request))
+
+    async def awrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> ToolMessage | Command[Any]:
+        """``wrap_tool_call`` on an event loop."""
+        return await handler(self._guarded(request))
+
+    def _guarded(self, request: ToolCallRequest) -> ToolCallRequest:
+        # A tool that the agent does not know is refused by the agent itself.
+        if request.tool is None:
+            return request
+        return request.override(tool=guard_tool(request.tool, self._guard))

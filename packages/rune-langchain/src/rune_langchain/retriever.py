@@ -1,0 +1,75 @@
+"""Guarded retrievers: documents are checked before anyone reads them."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, cast
+
+from rune_core.adapters.walk import Check, Walk
+from rune_langchain.guarded import guarded_copy, is_running, require_guard, running
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+
+    from rune_langchain.guard import Guard
+
+
+def guard_retriever(retriever: BaseRetriever, guard: Guard) -> BaseRetriever:
+    """A guarded copy of a retriever."""
+    return guarded_copy(retriever, guard, retriever_overrides)
+
+
+def retriever_overrides(base: type) -> dict[str, Any]:
+    """What a guarded retriever replaces."""
+    kind = cast("type[BaseRetriever]", base)
+    return {
+        "_get_relevant_documents": _get(kind),
+        "_aget_relevant_documents": _aget(kind),
+    }
+
+
+def _get(base: type[BaseRetriever]) -> Any:
+    original = base._get_relevant_documents
+
+    @functools.wraps(original)
+    def _get_relevant_documents(self: BaseRetriever, *args: Any, **kwargs: Any) -> Any:
+        if is_running("body", self):
+            return original(self, *args, **kwargs)
+        guard = require_guard(self)
+        with running("body", self):
+            found = original(self, *args, **kwargs)
+        return guard.run(_over_documents(found), guard.session())
+
+    return _get_relevant_documents
+
+
+def _aget(base: type[BaseRetriever]) -> Any:
+    original = base._aget_relevant_documents
+
+    @functools.wraps(original)
+    async def _aget_relevant_documents(self: BaseRetriever, *args: Any, **kwargs: Any) -> Any:
+        if is_running("body", self):
+            return await original(self, *args, **kwargs)
+        guard = require_guard(self)
+        with running("body", self):
+            found = await original(self, *args, **kwargs)
+        return await guard.arun(_over_documents(found), guard.session())
+
+    return _aget_relevant_documents
+
+
+def _over_documents(documents: list[Document]) -> Walk[list[Document]]:
+    """Check documents. One that may not pass is left out."""
+    kept: list[Document] = []
+    for document in documents:
+        ruling = yield Check(Surface.DOCUMENT, document.page_content, remember=True)
+        if ruling.stopped:
+            continue
+        if ruling.changed:
+            document = document.model_copy(  # noqa: PLW2901 - its guarded copy
+                update={"page_content": ruling.value}
+            )
+        kept.append(document)
+    return kept

@@ -1,0 +1,293 @@
+"""Guarded OpenAI clients: the very class you have, with what goes in and comes out checked.
+
+Input is checked in ``request``, which every method of the client ends in, once per call however
+often the client retries. Output is checked in the transport (see ``transport``).
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
+
+from rune_core.adapters.walk import Stopped, Walk
+from rune_core.errors import UnguardableError
+from rune_openai.call import Call, current_call
+from rune_openai.errors import OpenAIBlockedError
+from rune_openai.guard import Guard, guard_for
+from rune_openai.refusal import answerable
+from rune_openai.request import ids_of, over_request
+from rune_openai.transport import guarded_http
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rune_core import Shield
+
+_C = TypeVar("_C")
+_GUARD = "_rune_guard"
+
+
+def shield_client(client: _C, shield: Shield | None = None, *, agent_id: str | None = None) -> _C:
+    """A guarded copy of an OpenAI client, of the same class. The original stays as it is.
+
+    Both share connections: closing one closes both.
+
+    Args:
+        client: ``OpenAI``, ``AsyncOpenAI``, their Azure variants, or a subclass.
+        shield: Decides; by default one with settings from the environment.
+        agent_id: The agent, for policies and events.
+
+    Raises:
+        UnguardableError: It is no such client, or has another shield already.
+    """
+    if not isinstance(client, OpenAI | AsyncOpenAI):
+        raise UnguardableError(
+            f"{type(client).__name__} is no OpenAI client; hand over OpenAI(), AsyncOpenAI() or "
+            "an Azure variant"
+        )
+    present = getattr(client, _GUARD, None)
+    if present is not None and shield is None:
+        return client
+    guard = guard_for(shield, agent_id)
+    if present is not None:
+        if present == guard:
+            return client
+        raise UnguardableError(
+            "this client is guarded by another shield already; guard the original instead"
+        )
+    copied: Any = copy.copy(client)
+    base: type = type(client)
+    # Resources are made once and keep the client that they were made for.
+    for name in [name for name in vars(copied) if _is_cached(base, name)]:
+        del copied.__dict__[name]
+    copied._client = guarded_http(copied._client, guard)
+    setattr(copied, _GUARD, guard)
+    copied.__class__ = guarded_class(base)
+    return cast("_C", copied)
+
+
+def coverage(client: OpenAI | AsyncOpenAI) -> str:
+    """What is guarded on this client and what is not, as a table."""
+    guard: Guard | None = getattr(client, _GUARD, None)
+    if guard is None:
+        return "nothing is guarded: this client has no shield; use shield_client(client)"
+    lines = [f"{what.ljust(38)}  {how}" for what, how in _COVERAGE]
+    lines += [
+        f"{f'content of type {kind}'.ljust(38)}  passed unread, {count} times"
+        for kind, count in sorted(guard.passed.items())
+    ]
+    return "\n".join([*lines, "", str(guard.shield.coverage())])
+
+
+_COVERAGE = (
+    ("chat completions, text completions", "guarded, streams and tool calls included"),
+    ("responses", "guarded, streams, tool calls and snapshots included"),
+    ("embeddings", "texts guarded; lists of tokens cannot be read"),
+    ("transcriptions, translations", "text guarded; sound passes unread"),
+    ("images, audio and files in messages", "pass unread, counted below"),
+    ("hosted tools (search, code, MCP)", "run on the server: only their words are checked"),
+    ("realtime and websocket connections", "not guarded"),
+    ("assistants (threads) streams", "not guarded; messages read afterwards are"),
+)
+
+
+@lru_cache(maxsize=64)
+def guarded_class(base: type) -> type:
+    """``base`` with guarded requests. The same class for the same base."""
+    is_async = issubclass(base, AsyncOpenAI)
+    namespace: dict[str, Any] = {
+        "request": _arequest(base) if is_async else _request(base),
+        "copy": _copy(base),
+        "with_options": _copy(base),
+        # Same name as the original: names of classes end up in traces.
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+    }
+    return type(base)(base.__name__, (base,), namespace)
+
+
+def _request(base: Any) -> Any:
+    original = base.request
+
+    @functools.wraps(original)
+    def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        guard: Guard = getattr(self, _GUARD)
+        call = _begun(guard, options)
+        try:
+            options = guard.run(_over_options(options, guard), call.session)
+        except Stopped as stop:
+            _refuse(call, stop)
+        call.body = _body(options)
+        token = current_call.set(call)
+        try:
+            result = original(self, cast_to, options, *args, **kwargs)
+        except Exception:
+            if call.stopped is not None:
+                raise OpenAIBlockedError(call.stopped.result) from None
+            raise
+        finally:
+            current_call.reset(token)
+        if call.stopped is not None:
+            raise OpenAIBlockedError(call.stopped.result)
+        return result
+
+    return request
+
+
+def _arequest(base: Any) -> Any:
+    original = base.request
+
+    @functools.wraps(original)
+    async def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        guard: Guard = getattr(self, _GUARD)
+        call = _begun(guard, options)
+        try:
+            options = await guard.arun(_over_options(options, guard), call.session)
+        except Stopped as stop:
+            _refuse(call, stop)
+        call.body = _body(options)
+        token = current_call.set(call)
+        try:
+            result = await original(self, cast_to, options, *args, **kwargs)
+        except Exception:
+            if call.stopped is not None:
+                raise OpenAIBlockedError(call.stopped.result) from None
+            raise
+        finally:
+            current_call.reset(token)
+        if call.stopped is not None:
+            raise OpenAIBlockedError(call.stopped.result)
+        return result
+
+    return request
+
+
+def _copy(base: Any) -> Any:
+    original = base.copy
+
+    @functools.wraps(original)
+    def copy(self: Any, *args: Any, **kwargs: Any) -> Any:
+        copied = original(self, *args, **kwargs)
+        guard: Guard = getattr(self, _GUARD)
+        copied._client = guarded_http(copied._client, guard)
+        setattr(copied, _GUARD, guard)
+        return copied
+
+    return copy
+
+
+def _begun(guard: Guard, options: Any) -> Call:
+    body = _body(options)
+    session = guard.session(ids_of(body))
+    return Call(guard, session, str(options.url).partition("?")[0], body, managed=True)
+
+
+def _refuse(call: Call, stop: Stopped) -> None:
+    """Answer a request that may not be sent.
+
+    Raises:
+        OpenAIBlockedError: ``on_block`` says so, or a sentence is no answer to it.
+    """
+    if call.guard.raises or not answerable(call.path):
+        raise OpenAIBlockedError(stop.result) from None
+    call.refused = stop
+
+
+def _body(options: Any) -> Mapping[str, Any]:
+    given = options.json_data
+    body = dict(given) if isinstance(given, dict) else {}
+    extra = getattr(options, "extra_json", None)
+    return {**body, **extra} if extra else body
+
+
+def _over_options(options: Any, guard: Guard) -> Walk[Any]:
+    """Check what is about to be sent. The caller's own objects stay as they are."""
+    url = str(options.url)
+    changed: dict[str, Any] = {}
+    for name in ("json_data", "extra_json"):
+        body = getattr(options, name, None)
+        if isinstance(body, dict) and body:
+            used = yield from over_request(body, url, guard.passed)
+            if used is not body:
+                changed[name] = used
+    if getattr(options, "content", None) is not None:
+        guard.passed["raw request body"] += 1
+    if changed:
+        options = copy.copy(options)
+        for name, value in changed.items():
+            setattr(options, name, value)
+    return options
+
+
+def _is_cached(base: type, name: str) -> bool:
+    return any(isinstance(vars(cls).get(name), cached_property) for cls in base.__mro__)
+
+
+def _adopt(client: Any, shield: Shield | None, agent_id: str | None) -> None:
+    """Guard a client that was just made. A copy goes on with its original's guard."""
+    guard = getattr(client._client, _GUARD, None)
+    if guard is None or shield is not None or agent_id is not None:
+        guard = guard_for(shield, agent_id)
+    client._client = guarded_http(client._client, guard)
+    setattr(client, _GUARD, guard)
+
+
+if TYPE_CHECKING:
+    from openai import AsyncAzureOpenAI as _AsyncAzureOpenAI
+    from openai import AsyncOpenAI as _AsyncOpenAI
+    from openai import AzureOpenAI as _AzureOpenAI
+    from openai import OpenAI as _OpenAI
+else:
+    _OpenAI, _AsyncOpenAI = guarded_class(OpenAI), guarded_class(AsyncOpenAI)
+    _AzureOpenAI, _AsyncAzureOpenAI = guarded_class(AzureOpenAI), guarded_class(AsyncAzureOpenAI)
+
+
+class ShieldOpenAI(_OpenAI):
+    """``openai.OpenAI``, guarded.
+
+    Args:
+        shield: Decides; by default one with settings from the environment.
+        agent_id: The agent, for policies and events.
+        options: As for ``openai.OpenAI``.
+    """
+
+    def __init__(
+        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        _adopt(self, shield, agent_id)
+
+
+class AsyncShieldOpenAI(_AsyncOpenAI):
+    """``openai.AsyncOpenAI``, guarded. See ``ShieldOpenAI``."""
+
+    def __init__(
+        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        _adopt(self, shield, agent_id)
+
+
+class ShieldAzureOpenAI(_AzureOpenAI):
+    """``openai.AzureOpenAI``, guarded. See ``ShieldOpenAI``."""
+
+    def __init__(
+        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        _adopt(self, shield, agent_id)
+
+
+class AsyncShieldAzureOpenAI(_AsyncAzureOpenAI):
+    """``openai.AsyncAzureOpenAI``, guarded. See ``ShieldOpenAI``."""
+
+    def __init__(
+        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        _adopt(self, shield, agent_id)

@@ -1,0 +1,144 @@
+"""The guard of this adapter: knows sessions by ids, and calls that were decided before.
+
+``AdapterGuard`` carries checks out. There is no policy in either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rune_core import Shield
+from rune_core.action import Action, OnBlock
+from rune_core.adapters.guard import AdapterGuard, adapter_name
+from rune_core.adapters.recent import Recent
+from rune_core.guarded import GuardedCall, guarded_call
+from rune_core.ids import cache_digest
+from rune_core.session.session import Session, current_session
+from rune_core.values import render
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rune_core.adapters.walk import Check
+    from rune_core.guarded import GuardedValue
+
+_NO_ID = "__fake_id__"  # what the Agents SDK writes where a provider gave no id
+_REMEMBERED = 8192
+_SESSIONS = 8192
+
+ADAPTER = adapter_name("rune-openai")
+
+
+@dataclass(frozen=True)
+class Guard(AdapterGuard):
+    """One shield, under one agent id. Guards that are equal guard alike.
+
+    Attributes:
+        framework: What calls: ``openai`` or ``openai-agents``.
+        passed: Kinds of content that went through unread, such as images, and how often.
+        approvable: Tools of the running agent that put an ``ask`` to the user themselves.
+    """
+
+    framework: str = "openai"
+    adapter: ClassVar[str] = ADAPTER
+    keeps_every_text: ClassVar[bool] = False
+    passed: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+    approvable: ContextVar[frozenset[str]] = field(
+        default_factory=lambda: ContextVar("rune_openai_approvable", default=frozenset()),
+        compare=False,
+        repr=False,
+    )
+    _decided: Recent[str, bool] = field(
+        default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
+    )
+    _sessions: Recent[str, Session] = field(
+        default_factory=lambda: Recent(_SESSIONS), compare=False, repr=False
+    )
+
+    # -- sessions
+
+    def session(self, ids: Iterable[str | None] = ()) -> Session:
+        """The session of the running call.
+
+        One opened by hand wins; then the one in which one of these ids was met; otherwise a new
+        one.
+        """
+        opened = current_session.get()
+        if opened is not None:
+            return opened
+        for known in ids:
+            session = self._sessions.get(known) if known and known != _NO_ID else None
+            if session is not None:
+                return session
+        return self.shield.open_session(agent_id=self.agent_id, framework=self.framework)
+
+    def belongs(self, ids: Iterable[str | None], session: Session) -> None:
+        """Remember that messages, calls or answers with these ids are part of a session."""
+        for known in ids:
+            if known and known != _NO_ID:
+                self._sessions.put(known, session)
+
+    # -- calls that are decided where the model asks for them, and made elsewhere
+
+    def decided(self, tool: str, args: Any, *, asks: bool) -> None:
+        """Remember that a call was decided, so that the tool need not decide again."""
+        self._decided.put(_call_key(tool, args), asks)
+
+    def was_decided(self, tool: str, args: Any) -> bool | None:
+        """None when the call was not decided yet, True when a person has to approve it."""
+        return self._decided.get(_call_key(tool, args))
+
+    def forget(self, tool: str, args: Any) -> None:
+        """The call is made now: the next one like it is decided anew."""
+        self._decided.pop(_call_key(tool, args))
+
+    async def _aask(self, check: Check, session: Session) -> GuardedCall | GuardedValue:
+        tool = check.tool or ""
+        if check.surface is Surface.TOOL_CALL and tool in self.approvable.get():
+            fields = self._fields(check, session)
+            return await self._adecide(tool, check.value, fields, self._on_block)
+        return await super()._aask(check, session)
+
+    async def _adecide(
+        self, tool: str, args: dict[str, Any], fields: dict[str, Any], on_block: OnBlock
+    ) -> GuardedCall:
+        """Decide about a call that a guarded tool will make; that one need not decide again."""
+        shield = self.shield
+        if shield.approval_handler is not None or on_block is not OnBlock.REPLACE:
+            guarded = await shield.aguard_call(tool, args, fields, on_block=on_block)
+            asks = False
+        else:
+            # The tool puts the question to the user, in the framework's own way.
+            result = await shield.avalidate_action(tool, args, fields)
+            asks = result.action is Action.ASK
+            guarded = guarded_call(args, render(args), result, OnBlock.LOG if asks else on_block)
+        if not guarded.stopped:
+            self.decided(tool, guarded.args_to_use, asks=asks)
+        return guarded
+
+
+def _call_key(tool: str, args: Any) -> str:
+    text = json.dumps(args, sort_keys=True, default=str, ensure_ascii=False)
+    return f"{tool}:{cache_digest(text).hex()}"
+
+
+@lru_cache(maxsize=64)
+def _guard(shield: Shield, agent_id: str | None, framework: str) -> Guard:
+    return Guard(shield, agent_id, framework)
+
+
+@lru_cache(maxsize=1)
+def default_shield() -> Shield:
+    """The shield used where none is given: settings from the environment, made when needed."""
+    return Shield()
+
+
+def guard_for(shield: Shield | None, agent_id: str | None, framework: str = "openai") -> Guard:
+    """The guard of a shield under an agent id."""
+    return _guard(shield or default_shield(), agent_id, framework)

@@ -1,0 +1,311 @@
+"""Guarded models of the Agents SDK: what goes in and what comes out is checked around the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import aclosing
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from agents import AgentsException, FunctionTool, Model, ModelProvider, MultiProvider
+from agents.items import ModelResponse
+from agents.usage import Usage
+from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent
+from pydantic import BaseModel, TypeAdapter
+
+from rune_core.adapters.walk import Stopped, Walk, each
+from rune_core.errors import ShieldBlockedError, UnguardableError
+from rune_openai.answer import Answer, over_item
+from rune_openai.proxy import Proxy, guard_of
+from rune_openai.refusal import response_events, response_to
+from rune_openai.request import check_definition, ids_of_items, over_input
+from rune_openai.response_stream import ResponseStream
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from rune_core.session.session import Session
+    from rune_openai.guard import Guard
+
+
+class AgentsBlockedError(ShieldBlockedError, AgentsException):
+    """A guarded agent was stopped.
+
+    Also an ``agents.AgentsException``, so that the runner hands it on as it is. The message names
+    rule and reason, never content.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        ShieldBlockedError.__init__(self, *args)
+        # What AgentsException's own constructor sets.
+        self.run_data = None
+
+
+class GuardedModel(Proxy):
+    """A model behind a guard."""
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: Any,  # noqa: A002 - the interface's name
+        model_settings: Any,
+        tools: list[Any],
+        output_schema: Any,
+        handoffs: list[Any],
+        tracing: Any,
+        **kwargs: Any,
+    ) -> ModelResponse:
+        """As ``agents.Model.get_response``.
+
+        Raises:
+            AgentsBlockedError: Something may not pass and ``on_block`` is ``raise``.
+        """
+        guard: Guard = self._rune_guard
+        session = _session(guard, input, kwargs)
+        answer = _answer(guard, session, output_schema, handoffs)
+        token = guard.approvable.set(_approvable(tools))
+        try:
+            input, tools = await guard.arun(  # noqa: A001
+                _over_request(input, tools, guard), session
+            )
+            response = await self._rune_inner.get_response(
+                system_instructions,
+                input,
+                model_settings,
+                tools,
+                output_schema,
+                handoffs,
+                tracing,
+                **kwargs,
+            )
+            output = await guard.arun(
+                each(_over_output(i, answer) for i in response.output), session
+            )
+        except Stopped as stop:
+            if guard.raises:
+                raise AgentsBlockedError(stop.result) from None
+            refused = Response.model_validate(response_to(stop))
+            return ModelResponse(output=list(refused.output), usage=Usage(), response_id=None)
+        finally:
+            guard.approvable.reset(token)
+        answer.ids.append(response.response_id)
+        guard.belongs(dict.fromkeys(answer.ids), session)
+        if all(old is new for old, new in zip(response.output, output, strict=True)):
+            return cast("ModelResponse", response)
+        made: ModelResponse = dataclasses.replace(response, output=output)
+        return made
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: Any,  # noqa: A002 - the interface's name
+        model_settings: Any,
+        tools: list[Any],
+        output_schema: Any,
+        handoffs: list[Any],
+        tracing: Any,
+        **kwargs: Any,
+    ) -> AsyncIterator[Any]:
+        """As ``agents.Model.stream_response``. See ``get_response``."""
+        guard: Guard = self._rune_guard
+        session = _session(guard, input, kwargs)
+        answer = _answer(guard, session, output_schema, handoffs)
+        approvable = _approvable(tools)
+        stream = ResponseStream(answer)
+        held: dict[int, tuple[Any, Any]] = {}
+        try:
+            input, tools = await guard.arun(  # noqa: A001
+                _over_request(input, tools, guard), session
+            )
+            inner = self._rune_inner.stream_response(
+                system_instructions,
+                input,
+                model_settings,
+                tools,
+                output_schema,
+                handoffs,
+                tracing,
+                **kwargs,
+            )
+            async with aclosing(inner):
+                async for event in inner:
+                    # Not kept over a yield: the consumer runs in the same context.
+                    token = guard.approvable.set(approvable)
+                    try:
+                        events = await guard.arun(_over_event(event, stream, held), session)
+                    finally:
+                        guard.approvable.reset(token)
+                    for one in events:
+                        yield one
+            for one in await guard.arun(stream.end(), session):
+                yield _events().validate_python(one)
+        except Stopped as stop:
+            if guard.raises:
+                raise AgentsBlockedError(stop.result) from None
+            for one in response_events(response_to(stop)):
+                yield _events().validate_python(one)
+        guard.belongs(dict.fromkeys(answer.ids), session)
+
+
+class LazyModel(Model):
+    """The model that a provider has under a name, looked up when it is first used."""
+
+    def __init__(self, provider: ModelProvider | None, name: str | None) -> None:
+        self._provider = provider
+        self._name = name
+        self._model: Model | None = None
+
+    def _found(self) -> Model:
+        if self._model is None:
+            self._model = (self._provider or MultiProvider()).get_model(self._name)
+        return self._model
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        return await self._found().get_response(*args, **kwargs)
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        return self._found().stream_response(*args, **kwargs)
+
+    def get_retry_advice(self, request: Any) -> Any:
+        return self._found().get_retry_advice(request)
+
+    async def close(self) -> None:
+        if self._model is not None:
+            await self._model.close()
+
+    async def _cleanup_on_run_end(self, owner: object) -> None:
+        if self._model is not None:
+            await self._model._cleanup_on_run_end(owner)
+
+
+class GuardedProvider(Proxy):
+    """A provider whose models are guarded."""
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The guarded model of this name."""
+        return guard_model(self._rune_inner.get_model(model_name), self._rune_guard)
+
+
+def guard_model(model: Any, guard: Guard, provider: ModelProvider | None = None) -> Model:
+    """A guarded model, from a model or the name of one.
+
+    Raises:
+        UnguardableError: It has another shield already.
+    """
+    present = guard_of(model)
+    if present is not None:
+        if present.shield is guard.shield:
+            return cast("Model", model)
+        raise UnguardableError("this model is guarded by another shield already")
+    if model is None or isinstance(model, str):
+        model = LazyModel(provider, model)
+    return cast("Model", GuardedModel(model, guard))
+
+
+def _session(guard: Guard, items: Any, kwargs: Mapping[str, Any]) -> Session:
+    ids = [kwargs.get("previous_response_id"), kwargs.get("conversation_id")]
+    if isinstance(items, list):
+        ids += ids_of_items(items)
+    return guard.session(ids)
+
+
+def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) -> Answer:
+    is_json = schema is not None and not schema.is_plain_text()
+    return Answer(
+        gate=lambda: guard.gate(Surface.OUTPUT, session, whole=is_json),
+        raises=guard.raises,
+        is_json=is_json,
+        handoffs=frozenset(handoff.tool_name for handoff in handoffs),
+    )
+
+
+def _approvable(tools: list[Any]) -> frozenset[str]:
+    return frozenset(
+        tool.name
+        for tool in tools
+        if isinstance(tool, FunctionTool) and hasattr(tool.on_invoke_tool, "rune_guard")
+    )
+
+
+def _over_request(items: Any, tools: list[Any], guard: Guard) -> Walk[tuple[Any, list[Any]]]:
+    kept: list[Any] = []
+    for tool in tools:
+        check = None
+        if isinstance(tool, FunctionTool):
+            check = check_definition(definition(tool))
+        if check is None:
+            kept.append(tool)
+            continue
+        ruling = yield check
+        if ruling.stopped:
+            continue
+        if ruling.changed:
+            tool = dataclasses.replace(  # noqa: PLW2901
+                tool,
+                description=ruling.value["description"],
+                params_json_schema=ruling.value["parameters"],
+            )
+        kept.append(tool)
+    return (yield from over_input(items, guard.passed)), kept
+
+
+def definition(tool: FunctionTool) -> dict[str, Any]:
+    """What a model is told of a tool."""
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.params_json_schema,
+    }
+
+
+def _over_output(item: Any, answer: Answer) -> Walk[Any]:
+    data = _plain(item)
+    used = yield from over_item(data, answer)
+    return item if used is data else _rebuilt_item(item, used)
+
+
+def _over_event(
+    event: Any, stream: ResponseStream, held: dict[int, tuple[Any, Any]]
+) -> Walk[list[Any]]:
+    data = _plain(event)
+    if not isinstance(data, dict):
+        return [event]
+    held[id(data)] = (data, event)
+    sent = yield from stream.over(data)
+    made = [held[id(one)][1] if id(one) in held else _rebuilt_event(event, one) for one in sent]
+    if not stream.holding:
+        held.clear()
+    return made
+
+
+def _plain(value: Any) -> Any:
+    return (
+        value.model_dump(exclude_unset=True, warnings=False)
+        if isinstance(value, BaseModel)
+        else value
+    )
+
+
+def _rebuilt_item(item: Any, data: Mapping[str, Any]) -> Any:
+    if not isinstance(item, BaseModel):
+        return data
+    if data.get("type") == getattr(item, "type", None):
+        return type(item).model_validate(data)
+    return _items().validate_python(data)
+
+
+def _rebuilt_event(event: Any, data: Mapping[str, Any]) -> Any:
+    if isinstance(event, BaseModel) and data.get("type") == getattr(event, "type", None):
+        return type(event).model_validate(data)
+    return _events().validate_python(data)
+
+
+@lru_cache(maxsize=1)
+def _items() -> TypeAdapter[Any]:
+    return TypeAdapter(ResponseOutputItem)
+
+
+@lru_cache(maxsize=1)
+def _events() -> TypeAdapter[Any]:
+    return TypeAdapter(ResponseStreamEvent)

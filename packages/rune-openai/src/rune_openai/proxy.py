@@ -1,0 +1,39 @@
+"""Stands in front of an object: what is not guarded here is the object's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+class Proxy:
+    """Has every attribute of ``inner`` and passes for one of its class.
+
+    A copy would not do: models and servers count calls and hold connections.
+    """
+
+    _rune_inner: Any
+    _rune_guard: Any
+
+    def __init__(self, inner: Any, guard: Any) -> None:
+        object.__setattr__(self, "_rune_inner", inner)
+        object.__setattr__(self, "_rune_guard", guard)
+
+    if not TYPE_CHECKING:  # a class that changes cannot be told to a type checker
+
+        @property
+        def __class__(self) -> type:
+            return type(self._rune_inner)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rune_inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._rune_inner, name, value)
+
+    def __repr__(self) -> str:
+        return f"guarded {self._rune_inner!r}"
+
+
+def guard_of(value: Any) -> Any:
+    """The guard of a guarded object; None when it is not guarded."""
+    return value._rune_guard if issubclass(type(value), Proxy) else None

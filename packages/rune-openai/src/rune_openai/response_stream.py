@@ -1,0 +1,295 @@
+"""Walk through the events of a streamed response.
+
+Text goes through a gate per part; its ``done`` events and the snapshots in later events are
+rewritten to what was released. The events of a tool call are held until the call is complete,
+then checked and sent, or replaced by a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rune_core.adapters.walk import Check, Feed, Ruling, Stopped, Walk
+from rune_openai.answer import CALLS, over_item
+from rune_openai.request import answer_id
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from rune_core.gate import StreamGate
+    from rune_openai.answer import Answer
+
+_Event: TypeAlias = Mapping[str, Any]
+_Key: TypeAlias = tuple[Any, str, Any]
+_WHOLE = ("text", "refusal", "transcript", "code", "arguments", "input")
+_NO_LANGUAGE = ("audio.delta", "partial_image", "audio_delta")
+
+
+@dataclass
+class _Text:
+    """One text of the answer: its gate, and what was released of it."""
+
+    gate: StreamGate
+    template: _Event = field(default_factory=dict)
+    released: list[str] = field(default_factory=list)
+    finished: bool = False
+
+
+class ResponseStream:
+    """Guards the events of one answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._texts: dict[_Key, _Text] = {}
+        self._held: dict[Any, list[_Event]] = {}
+        self._items: dict[Any, Any] = {}
+        self._number: int | None = None
+
+    @property
+    def holding(self) -> bool:
+        """True while the events of a call are held back."""
+        return bool(self._held)
+
+    def over(self, event: _Event) -> Walk[list[_Event]]:
+        """Check an event.
+
+        Returns:
+            The events to send instead; the very object where nothing changed.
+
+        Raises:
+            Stopped: Something in it may not pass, and that ends the answer.
+        """
+        return self._numbered((yield from self._over(event)), event)
+
+    def end(self) -> Walk[list[_Event]]:
+        """Release what is left when the stream breaks off."""
+        sent: list[_Event] = []
+        for text in self._texts.values():
+            sent += yield from self._finish(text)
+        return self._numbered(sent, {})
+
+    def _over(self, event: _Event) -> Walk[list[_Event]]:
+        kind = event.get("type")
+        if not isinstance(kind, str):
+            return [event]
+        place = event.get("output_index")
+        item = event.get("item")
+        if place in self._held:
+            return (yield from self._over_call(place, event))
+        if kind.endswith("output_item.added") and isinstance(item, Mapping):
+            if item.get("type") in CALLS:
+                self._held[place] = [event]
+                return []
+            return [event]
+        if kind.endswith(".delta") and isinstance(event.get("delta"), str):
+            if any(name in kind for name in _NO_LANGUAGE):
+                return [event]
+            return (yield from self._over_delta(event))
+        if kind.endswith(".done"):
+            return (yield from self._over_done(event))
+        response = event.get("response")
+        if isinstance(response, Mapping) and isinstance(response.get("output"), list):
+            return [(yield from self._over_snapshot(event, response))]
+        return [event]
+
+    # -- texts
+
+    def _over_delta(self, event: _Event) -> Walk[list[_Event]]:
+        key = _key(event)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = _Text(self._answer.gate())
+        text.template = event
+        released = yield from self._fed(text, event["delta"])
+        if released == event["delta"]:
+            return [event]
+        return [_delta(event, released)] if released else []
+
+    def _fed(self, text: _Text, delta: str | None) -> Walk[str]:
+        was_stopped = text.gate.stopped
+        released: str = yield Feed(text.gate, delta)
+        if text.gate.stopped and not was_stopped:
+            assert text.gate.result is not None
+            released = self._answer.stop(Stopped(text.gate.result, released))
+        if released:
+            text.released.append(released)
+        return released
+
+    def _finish(self, text: _Text) -> Walk[list[_Event]]:
+        if text.finished:
+            return []
+        text.finished = True
+        rest = yield from self._fed(text, None)
+        return [_delta(text.template, rest)] if rest else []
+
+    def _over_done(self, event: _Event) -> Walk[list[_Event]]:
+        sent: list[_Event] = []
+        place = event.get("output_index")
+        item, part = event.get("item"), event.get("part")
+        if isinstance(item, Mapping):
+            for key, text in self._texts.items():
+                if key[0] == place:
+                    sent += yield from self._finish(text)
+            used = yield from self._over_item(place, item)
+            self._items[place] = used
+            return [*sent, event if used is item else {**event, "item": used}]
+        key = _key(event)
+        known = self._texts.get(key)
+        if known is not None:
+            sent += yield from self._finish(known)
+        if isinstance(part, Mapping):
+            used = yield from self._over_part(key, part)
+            return [*sent, event if used is part else {**event, "part": used}]
+        for name in _WHOLE:
+            if isinstance(event.get(name), str):
+                if known is not None:
+                    value = "".join(known.released)
+                else:
+                    value = yield from self._whole(event[name])
+                if value != event[name]:
+                    event = {**event, name: value}
+                    if event.get("logprobs"):
+                        event = {**event, "logprobs": []}
+        return [*sent, event]
+
+    def _over_part(self, key: _Key, part: _Event) -> Walk[_Event]:
+        for name in ("text", "refusal", "transcript"):
+            if isinstance(part.get(name), str):
+                known = self._texts.get(key)
+                if known is not None:
+                    value = "".join(known.released)
+                else:
+                    value = yield from self._whole(part[name])
+                if value != part[name]:
+                    part = {**part, name: value}
+                    if part.get("logprobs"):
+                        part = {**part, "logprobs": []}
+        return part
+
+    def _over_item(self, place: Any, item: _Event) -> Walk[Any]:
+        """Rewrite an item to what was released of it; check what was never streamed."""
+        self._answer.ids += [item.get("id"), item.get("call_id")]
+        if not any(key[0] == place for key in self._texts):
+            return (yield from over_item(item, self._answer))
+        for group in ("content", "summary"):
+            if isinstance(item.get(group), list):
+                parts = []
+                for index, part in enumerate(item[group]):
+                    if isinstance(part, Mapping):
+                        part = yield from self._over_part(  # noqa: PLW2901
+                            (place, group, index), part
+                        )
+                    parts.append(part)
+                if any(a is not b for a, b in zip(parts, item[group], strict=True)):
+                    item = {**item, group: parts}
+        for name in ("code", "arguments"):
+            known = self._texts.get((place, name, None))
+            if isinstance(item.get(name), str) and known is not None:
+                item = {**item, name: "".join(known.released)}
+        if item.get("type") == "message":
+            self._answer.ids.append(answer_id(item.get("content")))
+        return item
+
+    def _over_snapshot(self, event: _Event, response: _Event) -> Walk[_Event]:
+        self._answer.ids.append(response.get("id"))
+        items = []
+        for place, item in enumerate(response["output"]):
+            if place in self._items:
+                items.append(self._items[place])
+            elif isinstance(item, Mapping):
+                items.append((yield from self._over_item(place, item)))
+            else:
+                items.append(item)
+        return {**event, "response": {**response, "output": items}}
+
+    def _whole(self, text: str) -> Walk[str]:
+        if not text.strip():
+            return text
+        ruling: Ruling = yield Check(Surface.OUTPUT, text)
+        if ruling.stopped:
+            assert ruling.result is not None
+            return self._answer.stop(Stopped(ruling.result, ruling.value))
+        return str(ruling.value)
+
+    # -- calls
+
+    def _over_call(self, place: Any, event: _Event) -> Walk[list[_Event]]:
+        self._held[place].append(event)
+        if not str(event.get("type")).endswith("output_item.done"):
+            return []
+        held = self._held.pop(place)
+        item = event["item"]
+        used = yield from over_item(item, self._answer)
+        self._items[place] = used
+        if used is item:
+            return held
+        if used.get("type") == "message":
+            return message_events(held[0], used)
+        name = "arguments" if "arguments" in used else "input"
+        sent: list[_Event] = []
+        for one in held:
+            kind = str(one.get("type"))
+            if kind.endswith(".delta"):
+                if any(str(before.get("type")).endswith(".delta") for before in sent):
+                    continue
+                sent.append({**one, "delta": used[name]})
+            elif one is event:
+                sent.append({**one, "item": used})
+            else:
+                sent.append({**one, name: used[name]} if name in one else one)
+        return sent
+
+    def _numbered(self, events: list[_Event], source: _Event) -> list[_Event]:
+        """Number events without gaps, as the server does."""
+        first = source.get("sequence_number")
+        if self._number is None:
+            if not isinstance(first, int):
+                return events
+            self._number = first
+        numbered: list[_Event] = []
+        for event in events:
+            if event.get("sequence_number") != self._number and "sequence_number" in event:
+                event = {**event, "sequence_number": self._number}  # noqa: PLW2901
+            self._number += 1
+            numbered.append(event)
+        return numbered
+
+
+def _key(event: _Event) -> _Key:
+    kind = str(event.get("type"))
+    place = event.get("output_index", event.get("item_id"))
+    if "summary" in kind:
+        return place, "summary", event.get("summary_index", 0)
+    if "arguments" in kind:
+        return place, "arguments", None
+    if "code_interpreter" in kind:
+        return place, "code", None
+    return place, "content", event.get("content_index", 0)
+
+
+def _delta(template: _Event, text: str) -> _Event:
+    made = {**template, "delta": text}
+    if made.get("logprobs"):
+        made["logprobs"] = []
+    return made
+
+
+def message_events(added: _Event, item: _Event) -> list[_Event]:
+    """The events of a short message, in place of those of a call."""
+    place = {"output_index": added.get("output_index"), "sequence_number": 0}
+    part = item["content"][0]
+    here = {**place, "item_id": item["id"], "content_index": 0}
+    empty = {**part, "text": ""}
+    return [
+        {
+            **place,
+            "type": "response.output_item.added",
+            "item": {**item, "status": "in_progress", "content": []},
+        },
+        {**here, "type": "response.content_part.added", "part": empty},
+        {**here, "type": "response.output_text.delta", "delta": part["text"], "logprobs": []},
+        {**here, "type": "response.output_text.done", "text": part["text"], "logprobs": []},
+        {**here, "type": "response.content_part.done", "part": part},
+        {**place, "type": "response.output_item.done", "item": item},
+    ]

@@ -1,0 +1,224 @@
+"""Guarded function tools and MCP servers: calls are decided before, results checked after."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+from agents import FunctionTool
+
+from rune_core.action import Action
+from rune_core.adapters.walk import Check, Ruling, Stopped, Walk, must_pass
+from rune_core.errors import UnguardableError
+from rune_openai.answer import parse_arguments
+from rune_openai.model import AgentsBlockedError, definition
+from rune_openai.proxy import Proxy, guard_of
+from rune_openai.request import check_definition
+from rune_scanner.finding import Surface
+
+if TYPE_CHECKING:
+    from agents.mcp import MCPServer
+
+    from rune_openai.guard import Guard
+
+
+def guard_tool(tool: Any, guard: Guard) -> Any:
+    """A guarded copy of a function tool. Other tools come back as they are: see ``coverage``.
+
+    Raises:
+        UnguardableError: It has another shield already.
+    """
+    if not isinstance(tool, FunctionTool):
+        return tool
+    present = getattr(tool.on_invoke_tool, "rune_guard", None)
+    if present is not None:
+        if present.shield is guard.shield:
+            return tool
+        raise UnguardableError(f"tool {tool.name} is guarded by another shield already")
+    return dataclasses.replace(
+        tool,
+        on_invoke_tool=_Invoker(tool, guard),
+        needs_approval=_approval(tool, guard),
+    )
+
+
+class _Invoker:
+    """Decides about a call, makes it, and checks what comes back."""
+
+    def __init__(self, tool: FunctionTool, guard: Guard) -> None:
+        self.rune_guard = guard
+        self._tool = tool
+        functools.update_wrapper(self, tool.on_invoke_tool, updated=())
+
+    async def __call__(self, context: Any, arguments: str) -> Any:
+        tool, guard = self._tool, self.rune_guard
+        session = guard.session((getattr(context, "tool_call_id", None),))
+        args, is_json = parse_arguments(arguments)
+        try:
+            if guard.was_decided(tool.name, args) is not None:
+                guard.forget(tool.name, args)
+            else:
+                used = await guard.arun(_over_call(tool, args), session)
+                if used != args:
+                    arguments = (
+                        json.dumps(used, ensure_ascii=False) if is_json else str(used["input"])
+                    )
+            result = await tool.on_invoke_tool(context, arguments)
+            return await guard.arun(over_result(result, tool.name), session)
+        except Stopped as stop:
+            if guard.raises:
+                raise AgentsBlockedError(stop.result) from None
+            return stop.neutral
+
+
+def _approval(tool: FunctionTool, guard: Guard) -> Any:
+    own = tool.needs_approval
+
+    async def needs_approval(context: Any, args: dict[str, Any], call_id: str) -> bool:
+        if own is True or (callable(own) and await own(context, args, call_id)):
+            return True
+        if guard.shield.approval_handler is not None:
+            return False
+        decided = guard.was_decided(tool.name, args)
+        if decided is None:
+            # The model that asked for it is not guarded.
+            session = guard.session((call_id,))
+            result = await guard.shield.avalidate_action(
+                tool.name, args, session=session, agent_id=guard.agent_id
+            )
+            decided = result.action is Action.ASK
+            if decided:
+                guard.decided(tool.name, args, asks=True)
+        return decided
+
+    return needs_approval
+
+
+def _over_call(tool: FunctionTool, args: dict[str, Any]) -> Walk[Any]:
+    """Check a tool's definition, then the arguments of a call."""
+    told = check_definition(definition(tool))
+    if told is not None:
+        yield from must_pass(told)
+    return (
+        yield from must_pass(
+            Check(
+                Surface.TOOL_CALL,
+                args,
+                tool.name,
+                definition_hash=told.definition_hash if told else None,
+            )
+        )
+    )
+
+
+def over_result(value: Any, tool: str) -> Walk[Any]:
+    """Check what a tool gave back.
+
+    Raises:
+        Stopped: Nobody may see it.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list):
+        kept = []
+        for item in value:
+            kept.append((yield from over_result(item, tool)))  # noqa: PERF401
+        return value if all(a is b for a, b in zip(value, kept, strict=True)) else kept
+    if getattr(value, "type", None) in ("image", "file"):
+        return value
+    text = getattr(value, "text", None)
+    if isinstance(text, str) and hasattr(value, "model_copy"):
+        used = yield from must_pass(Check(Surface.TOOL_RESULT, text, tool))
+        return value if used == text else value.model_copy(update={"text": used})
+    return (yield from must_pass(Check(Surface.TOOL_RESULT, value, tool)))
+
+
+class GuardedServer(Proxy):
+    """An MCP server behind a guard."""
+
+    async def list_tools(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """The server's tools. One whose description may not pass is left out."""
+        tools = await self._rune_inner.list_tools(*args, **kwargs)
+        guard: Guard = self._rune_guard
+        return await guard.arun(_over_tools(tools), guard.session())
+
+    async def call_tool(self, tool_name: str, arguments: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a tool of the server.
+
+        Raises:
+            AgentsBlockedError: It may not be called, or nobody may see what it answered.
+        """
+        guard: Guard = self._rune_guard
+        session = guard.session()
+        given = dict(arguments or {})
+        try:
+            if guard.was_decided(tool_name, given) is not None:
+                guard.forget(tool_name, given)
+            else:
+                used = await guard.arun(
+                    must_pass(Check(Surface.TOOL_CALL, given, tool_name)), session
+                )
+                if used != given:
+                    arguments = used
+            result = await self._rune_inner.call_tool(tool_name, arguments, *args, **kwargs)
+            return await guard.arun(_over_mcp_result(result, tool_name), session)
+        except Stopped as stop:
+            # The SDK makes a message to the model of whatever is raised here, unless it is its own.
+            raise AgentsBlockedError(stop.result) from None
+
+    async def __aenter__(self) -> Any:
+        await self._rune_inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *details: Any) -> Any:
+        return await self._rune_inner.__aexit__(*details)
+
+
+def guard_server(server: MCPServer, guard: Guard) -> MCPServer:
+    """A guarded MCP server."""
+    if guard_of(server) is not None:
+        return server
+    proxy: Any = GuardedServer(server, guard)
+    return proxy  # type: ignore[no-any-return]
+
+
+def _over_tools(tools: list[Any]) -> Walk[list[Any]]:
+    kept: list[Any] = []
+    for tool in tools:
+        schema = "input_schema" if hasattr(tool, "input_schema") else "inputSchema"
+        check = check_definition(
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": getattr(tool, schema),
+            }
+        )
+        assert check is not None
+        ruling: Ruling = yield check
+        if ruling.stopped:
+            continue
+        if ruling.changed:
+            tool = tool.model_copy(  # noqa: PLW2901
+                update={
+                    "description": ruling.value["description"],
+                    schema: ruling.value["parameters"],
+                }
+            )
+        kept.append(tool)
+    return kept
+
+
+def _over_mcp_result(result: Any, tool: str) -> Walk[Any]:
+    changed: dict[str, Any] = {}
+    content = yield from over_result(result.content, tool)
+    if content is not result.content:
+        changed["content"] = content
+    for name in ("structured_content", "structuredContent"):
+        value = getattr(result, name, None)
+        if value is not None and name in type(result).model_fields:
+            used = yield from must_pass(Check(Surface.TOOL_RESULT, value, tool))
+            if used != value:
+                changed[name] = used
+    return result.model_copy(update=changed) if changed else result

@@ -1,0 +1,1 @@
+"""Measurements of Rune: detection, speed, and how it fares beside its peers."""

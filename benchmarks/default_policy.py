@@ -1,0 +1,112 @@
+"""What the built-in policy does to labelled texts: stopped or cut, flagged, let pass, per source.
+
+    uv run python -m benchmarks.default_policy FOLDER [--layers l1|l1+l2] [--markdown PAGE]
+
+``FOLDER`` holds JSON lines, gzipped or not, with ``text``, ``label`` (attack, benign), ``kind``,
+``channel`` and, optionally, ``meta``. Rows marked ``weak`` (attacks without any sign in the text)
+are left out. Every text is looked at in a session of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import track
+
+from benchmarks.detection.stats import wilson
+from rune_core import Shield, ShieldConfig
+from rune_scanner import builtin_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SURFACE = {
+    "input": "input",
+    "document": "document",
+    "tool_result": "tool_result",
+    "tool_args": "tool_call",
+    "output": "output",
+}
+STOPPING = ("redact", "ask", "block")
+
+
+def rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one file, without the weak ones."""
+    data = file.read_bytes()
+    text = gzip.decompress(data) if file.suffix == ".gz" else data
+    for line in text.splitlines():
+        row = json.loads(line)
+        if not (row.get("meta") or {}).get("weak"):
+            yield row
+
+
+def measure(folder: Path, *, layer_two: bool) -> dict[tuple[str, ...], Counter[str]]:
+    """Count actions per label, source, kind and channel."""
+    shield = Shield(config=ShieldConfig(events_enabled=False, l2_enabled=layer_two))
+    counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    files = sorted(path for path in folder.iterdir() if ".jsonl" in path.suffixes)
+    for file in track(files, description="files"):
+        for row in rows(file):
+            surface = SURFACE[row["channel"]]
+            session = shield.open_session()
+            if surface == "tool_call":
+                result = shield.validate_action("tool", {"args": row["text"]}, session=session)
+            else:
+                result = shield.scan(surface, row["text"], session=session)
+            key = (row["label"], file.name.split(".")[0], row["kind"], row["channel"])
+            counts[key].update(("all", str(result.action)))
+            counts[key]["degraded"] += result.degraded
+    return counts
+
+
+def table(counts: dict[tuple[str, ...], Counter[str]]) -> str:
+    """The counts as Markdown."""
+    lines = [
+        "| | source | kind | channel | texts | stopped or cut | Wilson 95% | flagged or more |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for key in sorted(counts):
+        seen = counts[key]
+        total = seen["all"]
+        stopped = sum(seen[action] for action in STOPPING)
+        interval = wilson(stopped, total)
+        between = f"{interval.low:.1%} to {interval.high:.1%}"
+        flagged = f"{(total - seen['allow']) / total:.1%}"
+        lines.append(
+            f"| {' | '.join(key)} | {total} | {interval.share:.1%} | {between} | {flagged} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--layers", choices=("l1", "l1+l2"), default="l1")
+    parser.add_argument("--markdown", type=Path)
+    given = parser.parse_args()
+    text = table(measure(given.folder, layer_two=given.layers == "l1+l2"))
+    print(text)
+    if given.markdown:
+        rules = builtin_rules()
+        given.markdown.write_text(
+            "# What the built-in policy does, source by source\n\n"
+            f"Measured {datetime.now(UTC).date()} with layers {given.layers}: {len(rules)} rules, "
+            f"revision {rules.revision}. Written by `python -m benchmarks.default_policy`.\n"
+            "Rules were tuned on other data. One general change came after a first look at this\n"
+            "table and was checked on training data alone: a match between quotation marks, in\n"
+            "what a person wrote, is doubted.\n\n"
+            "*Stopped or cut* is `redact`, `ask` or `block`; attacks that are only flagged are not "
+            "counted as caught.\n\n" + text + "\n",
+            encoding="utf-8",
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The Rune platform: edge, analytics, policies, alerts, accounts and dashboard."""

@@ -1,8 +1,8 @@
 """Who is asking, and what that may do. The only place that knows roles and permissions.
 
 Every service function takes an ``Actor`` first and calls ``actor.require(...)`` before it reads or
-writes; the API and the dashboard both go through these functions, so neither holds rules of its own.
-An actor belongs to exactly one organisation, and services read nothing outside it.
+writes; the API and the dashboard both go through these functions, so neither holds rules of its
+own. An actor belongs to exactly one organisation, and services read nothing outside it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Actor:
 
     Attributes:
         organisation_id: The only organisation whose data it may touch.
-        kind: ``user`` (a signed-in member), ``key`` (an API key) or ``system`` (a job of the server).
+        kind: ``user`` (a signed-in member), ``key`` (an API key) or ``system`` (a job of ours).
         id: The user's or key's id, or the job's name; written into the audit log.
         permissions: What it may do.
         role: A user's role; None for keys and jobs.

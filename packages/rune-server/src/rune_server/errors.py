@@ -4,7 +4,7 @@
 
     ServerError
     ├── ConfigurationError          the operator's: a setting that cannot be used; ends start-up
-    └── Problem                     the caller's: becomes application/problem+json
+    └── ProblemError                     the caller's: becomes application/problem+json
         ├── InvalidError            400  malformed
         ├── UnauthenticatedError    401  no valid key or session
         ├── ForbiddenError          403  known, but not allowed
@@ -33,7 +33,7 @@ class ConfigurationError(ServerError):
     """A setting cannot be used. The message names it and says what would do."""
 
 
-class Problem(ServerError):
+class ProblemError(ServerError):
     """An answer to a caller. ``detail`` is shown to them: never content, keys or internals.
 
     Args:
@@ -86,61 +86,61 @@ class Problem(ServerError):
         return found
 
 
-class InvalidError(Problem):
+class InvalidError(ProblemError):
     """The request is malformed."""
 
     status, title, default_code = 400, "Malformed request", "malformed"
 
 
-class UnauthenticatedError(Problem):
+class UnauthenticatedError(ProblemError):
     """No valid key or session."""
 
     status, title, default_code = 401, "Not signed in", "unauthenticated"
 
 
-class ForbiddenError(Problem):
+class ForbiddenError(ProblemError):
     """The caller is known but may not."""
 
     status, title, default_code = 403, "Not allowed", "forbidden"
 
 
-class NotFoundError(Problem):
+class NotFoundError(ProblemError):
     """Nothing of this id in the caller's organisation."""
 
     status, title, default_code = 404, "Not found", "not_found"
 
 
-class ConflictError(Problem):
+class ConflictError(ProblemError):
     """It changed meanwhile, or is already there."""
 
     status, title, default_code = 409, "Conflict", "conflict"
 
 
-class TooLargeError(Problem):
+class TooLargeError(ProblemError):
     """More than is taken in one request."""
 
     status, title, default_code = 413, "Too large", "too_large"
 
 
-class UnsupportedError(Problem):
+class UnsupportedError(ProblemError):
     """A media type or encoding that is not spoken here."""
 
     status, title, default_code = 415, "Unsupported media type", "unsupported"
 
 
-class UnprocessableError(Problem):
+class UnprocessableError(ProblemError):
     """Well-formed, but it does not make sense."""
 
     status, title, default_code = 422, "Cannot be processed", "unprocessable"
 
 
-class TooManyRequestsError(Problem):
+class TooManyRequestsError(ProblemError):
     """Over a limit. Carries Retry-After."""
 
     status, title, default_code = 429, "Too many requests", "rate_limited"
 
 
-class UnavailableError(Problem):
+class UnavailableError(ProblemError):
     """A store is down or full. Carries Retry-After."""
 
     status, title, default_code = 503, "Temporarily unavailable", "unavailable"

@@ -534,6 +534,7 @@ def test_azure(server: Server, redacting: Shield) -> None:
         ShieldAzureOpenAI(**options, shield=redacting).with_options(timeout=5),
     ):
         assert isinstance(client, AzureOpenAI)
+        _made.append(client)
         answer = client.chat.completions.create(model="m", messages=USER)  # type: ignore[arg-type]
         assert answer.choices[0].message.content == CUT
     assert isinstance(shield_client(AsyncAzureOpenAI(**options), redacting), AsyncAzureOpenAI)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rune_core.context import ScanContext
     from rune_core.event.emitter import Emitter
     from rune_core.hookspecs import Redactor
+    from rune_core.layers.calibration import Calibration
     from rune_core.plugins import Plugins
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.result import ScanResult
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("rune_core")
 _UNTRUSTED = frozenset((Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.HANDOFF))
+
+
+def _calibration(config: ShieldConfig) -> Calibration | None:
+    """The user's calibration, read at start-up, where someone sees its faults."""
+    path = config.calibration_file
+    if path is None:
+        return None
+    from rune_core.layers.calibration import load
+
+    return load(path)
 
 
 class Engine:
@@ -45,6 +56,7 @@ class Engine:
 
     Raises:
         PolicyLoadError: The user's policies have faults.
+        ConfigError: The calibration file has.
     """
 
     def __init__(
@@ -65,7 +77,11 @@ class Engine:
         self.rules_layer = RulesLayer(
             self._rule_folders, engine=config.engine, enabled=config.l1_enabled
         )
-        self.vector_layer = VectorLayer(enabled=config.l2_enabled)
+        self.vector_layer = VectorLayer(
+            enabled=config.l2_enabled,
+            memory=config.attack_memory_location,
+            calibration=_calibration(config) if config.l2_enabled else None,
+        )
         self.judge_layer = JudgeLayer(enabled=config.l3_enabled)
         self._patterns: RegisteredLayer | None = None
         self._plugins: Plugins | None = None

@@ -227,6 +227,12 @@ class VectorModel:
             cut=cut,
         )
 
+    def embed(self, text: str) -> tuple[float, ...] | None:
+        """The encoder's vector of a text's first window, of unit length; None without words."""
+        reading = self.read(text, "document", 1, everything=True)
+        vectors = list(reading.embeddings.values())
+        return tuple(float(value) for value in vectors[0]) if vectors else None
+
     def _run(self, pieces: Sequence[Sequence[int]], marker: int, kind: int) -> tuple[Any, Any, Any]:
         np = self._np
         longest = max(len(piece) for piece in pieces) + 3

@@ -181,6 +181,9 @@ class ShieldConfig:
     l2_enabled: bool = _setting(
         "l2_enabled", True, _bool, "run the vector model, where it is installed"
     )
+    l2_model: Path | None = _setting(
+        "l2_model", None, _path, "folder of another model for layer 2, as `rune model fit` makes it"
+    )
     calibration_path: Path | None = _setting(
         "calibration_path",
         None,

@@ -79,6 +79,7 @@ class Engine:
         )
         self.vector_layer = VectorLayer(
             enabled=config.l2_enabled,
+            folder=config.l2_model,
             memory=config.attack_memory_location,
             calibration=_calibration(config) if config.l2_enabled else None,
         )
@@ -191,7 +192,8 @@ class Engine:
         return self._emitter
 
     def close(self, seconds: float) -> None:
-        """Flush and close the event sinks within ``seconds``."""
+        """Flush and close the event sinks within ``seconds``, and the attack memory."""
+        self.vector_layer.close()
         if self._emitter is not None:
             self._emitter.close(seconds)
 

@@ -118,7 +118,7 @@ def calibrate(
         raise CliError("name files of benign texts; see --help")
     allowed = share(budget, "--budget")
     sure = share(certainty, "--certainty")
-    layer = VectorLayer()
+    layer = VectorLayer(folder=ShieldConfig().l2_model)
     reason = layer.skip_reason(None, ())
     if reason is not None:
         raise CliError(f"calibration needs layer 2, which is not there: {reason}")

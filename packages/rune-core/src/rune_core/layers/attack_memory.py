@@ -99,6 +99,7 @@ class Store(Protocol):
     def add(self, signature: Signature) -> None: ...
     def drop(self, name: str) -> bool: ...
     def signatures(self) -> Sequence[Signature]: ...
+    def close(self) -> None: ...
     def near(self, words: Any, least: float) -> Sequence[tuple[int, Signature, float]]:
         """Signatures whose words come near.
 
@@ -167,6 +168,9 @@ class FileStore:
         self._look()
         with self._lock:
             return tuple(self._entries.values())
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def near(self, words: Any, least: float) -> Sequence[tuple[int, Signature, float]]:
         import numpy as np

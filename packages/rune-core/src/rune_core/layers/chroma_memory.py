@@ -98,6 +98,10 @@ class ChromaStore:
             if len(page["ids"]) < _PAGE:
                 return found
 
+    def close(self) -> None:
+        """Close the connection. The store must not be used any more."""
+        self._client.close()
+
     def near(self, words: Any, least: float) -> Sequence[tuple[int, Signature, float]]:
         if not len(words) or not len(self):
             return ()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rune_core.context import ScanContext
     from rune_core.layers.attack_memory import Match, Store
     from rune_core.layers.calibration import Calibration
+    from rune_core.layers.l2_head import HeadModel
     from rune_core.layers.l2_model import Reading, VectorModel
     from rune_scanner.views import OffsetMap
 
@@ -94,12 +95,12 @@ class VectorLayer:
         self._calibration = calibration
         self._shifts: Mapping[str, float] | None = None
         self._lock = Lock()
-        self._model: VectorModel | None = None
+        self._model: VectorModel | HeadModel | None = None
         self._checked: tuple[str | None] | None = None
         self._revision: str | None = None
 
     @property
-    def model(self) -> VectorModel:
+    def model(self) -> VectorModel | HeadModel:
         """The model, loaded when first asked for.
 
         Raises:
@@ -109,7 +110,7 @@ class VectorLayer:
             with self._lock:
                 if self._model is None:
                     folder = self._folder or l2_model.model_folder()
-                    self._model = l2_model.VectorModel(folder, threads=self._threads)
+                    self._model = l2_model.open_model(folder, threads=self._threads)
         return self._model
 
     @property
@@ -171,6 +172,11 @@ class VectorLayer:
     def forget(self, name: str) -> bool:
         """Drop a signature by the name ``remember`` returned; False when there is none."""
         return self.recognizer.store.drop(name)
+
+    def close(self) -> None:
+        """Close the attack memory's connection, where it has one."""
+        if self._recognizer is not None:
+            self._recognizer.store.close()
 
     def inspect(self, text: str, surface: str) -> Found:
         """Look at a text without a context.

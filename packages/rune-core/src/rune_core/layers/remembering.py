@@ -17,6 +17,7 @@ from rune_core.layers.attack_memory import (
 )
 
 if TYPE_CHECKING:
+    from rune_core.layers.l2_head import HeadModel
     from rune_core.layers.l2_model import VectorModel
     from rune_scanner.finding import Threat
 
@@ -51,7 +52,9 @@ class Recognizer:
         self.store = store
         self.near = near
 
-    def remember(self, text: str, threat: Threat, model: VectorModel, *, label: str = "") -> str:
+    def remember(
+        self, text: str, threat: Threat, model: VectorModel | HeadModel, *, label: str = ""
+    ) -> str:
         """Keep a text's signature; return its name.
 
         Raises:
@@ -62,7 +65,7 @@ class Recognizer:
         self.store.add(signature)
         return signature.id
 
-    def matches(self, text: str, model: VectorModel) -> list[Match]:
+    def matches(self, text: str, model: VectorModel | HeadModel) -> list[Match]:
         """What a text holds of what is remembered: at most one match a signature."""
         if not len(self.store):
             return []

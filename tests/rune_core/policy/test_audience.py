@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rune_core.action import Action
 from rune_core.errors import PolicyLoadError
-from rune_core.failure import closes
+from rune_core.fail_modes import closes
 from rune_core.policy.compiled import CompiledPolicy
 from rune_core.policy.evaluate import Facts, decide, evaluate
 from rune_core.policy.explain import explain

@@ -165,9 +165,20 @@ class ShieldConfig:
     """
 
     api_key: str | None = _setting(
-        "api_key", None, _optional_text, "key of a Rune server, which this version does not talk to"
+        "api_key", None, _optional_text, "key of a Rune server; without it nothing is sent"
     )
-    url: str | None = _setting("url", None, _optional_text, "address of a Rune server, as above")
+    url: str | None = _setting(
+        "url", None, _optional_text, "address of a Rune server, such as `https://rune.example.com`"
+    )
+    ca_file: Path | None = _setting(
+        "ca_file", None, _path, "certificates (PEM) to trust instead of the system's"
+    )
+    tls_verify: bool = _setting(
+        "tls_verify", True, _bool, "check the server's certificate; off is for tests only"
+    )
+    allow_http: bool = _setting(
+        "allow_http", False, _bool, "allow `http://` to a server on this machine"
+    )
     on_block: OnBlock = _setting(
         "on_block",
         OnBlock.RAISE,
@@ -213,10 +224,13 @@ class ShieldConfig:
         "policy_sync_interval_seconds",
         60.0,
         _seconds,
-        "for a server, which this version does not talk to",
+        "ask the server for policies at least this often",
     )
     connection_timeout_seconds: float = _setting(
-        "connection_timeout_seconds", 10.0, _seconds, "for a server, as above"
+        "connection_timeout_seconds",
+        10.0,
+        _positive,
+        "time for each step of a request to the server",
     )
     events_enabled: bool = _setting(
         "events_enabled", True, _bool, "record the metadata of decisions"

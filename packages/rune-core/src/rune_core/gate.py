@@ -403,7 +403,7 @@ def _rules(engine: Engine, policy: CompiledPolicy, context: ScanContext) -> Iter
     if policy.regexes:
         layer = engine._patterns_layer(policy).layer
         if isinstance(layer, PatternsLayer) and layer.skip_reason(context, ()) is None:
-            yield from layer._scanner.rules
+            yield from layer.scanner.rules
 
 
 def _last(pattern: re.Pattern[str], text: str) -> int:

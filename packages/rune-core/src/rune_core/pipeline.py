@@ -20,15 +20,14 @@ from rune_core.effects import (
     RunLayer,
 )
 from rune_core.extent import widened
-from rune_core.failure import (
+from rune_core.fail_modes import (
     PIPELINE_LAYER,
     POLICY_LAYER,
     REDACTION_LAYER,
     VALUE_LAYER,
     closes,
-    describe,
-    log_failure,
 )
+from rune_core.failure import describe, log_failure
 from rune_core.ids import uuid7
 from rune_core.layers.base import LayerOutcome, LayerReport, LayerStatus
 from rune_core.policy.conditions import Activation
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from rune_core.context import ScanContext
     from rune_core.engine import Engine
     from rune_core.policy.compiled import CompiledPolicy
+    from rune_core.policy.model import FailRule
     from rune_core.rates import Taken
     from rune_scanner.finding import Finding
 
@@ -88,6 +88,7 @@ class _State:
     cached: bool = False
     taken: Taken | None = None
     tool_risk: str | None = None
+    on_error: tuple[FailRule, ...] = ()
     call: CallFacts | None = None
     counted: Counted | None = None
 
@@ -96,7 +97,7 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     """Scan, judge, decide, redact, ask, record.
 
     Never raises for what a layer, a policy or a plug-in does wrong: that ends as a report in a
-    result that says ``degraded``, open or closed as ``failure.closes`` says.
+    result that says ``degraded``, open or closed as ``fail_modes`` says.
     """
     started = time.perf_counter()
     state = _State()
@@ -129,6 +130,7 @@ def _steps(
 ) -> Generator[Effect, Any, ScanResult]:
     context, text = request.context, request.rendered.text
     policy = engine.policies.current()
+    state.on_error = policy.on_error
     state.tool_risk = context.tool_risk
     if state.tool_risk is None and context.tool is not None:
         state.tool_risk = policy.for_tool(context.tool).risk
@@ -403,7 +405,8 @@ def _crashed(request: Request, state: _State, reason: str, started: float) -> Sc
     context = request.context
     report = LayerReport(PIPELINE_LAYER, LayerStatus.ERROR, reason=reason)
     matches = []
-    if closes(PIPELINE_LAYER, context.surface, state.tool_risk or context.tool_risk, ()):
+    risk = state.tool_risk or context.tool_risk
+    if closes(PIPELINE_LAYER, context.surface, risk, state.on_error):
         matches.append(_failure_match(PIPELINE_LAYER))
     return ScanResult(
         surface=context.surface,

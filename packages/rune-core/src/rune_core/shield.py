@@ -55,7 +55,7 @@ class Shield:
     block. ``protect``, the ``guard_*`` methods and the adapters act on it as ``on_block`` says.
 
     Args:
-        api_key: Key of a Rune server. This version works locally and sends nothing.
+        api_key: Key of a Rune server, whose address is `url`. Without both, all is local.
         config: Settings; by default from the environment (see ShieldConfig).
         local_policies_path: A policy file or a folder of them, added to the built-in policy.
         on_block: ``raise``, ``replace``, ``log`` or ``alert``.

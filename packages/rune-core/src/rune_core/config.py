@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BUILTIN_STYLES = frozenset(("label", "mask", "hash", "remove"))
 CONFIG_FILE_VARIABLE = "RUNE_CONFIG"
 _VARIABLES = {"local_policies_path": "RUNE_POLICIES"}
+_MIN_SECRET = 16
+_UNSHOWN = frozenset(("api_key", "event_hash_key"))
 _TRUE = frozenset(("1", "true", "yes", "on"))
 _FALSE = frozenset(("0", "false", "no", "off", ""))
 
@@ -46,6 +48,13 @@ def _text(value: object) -> str:
 
 def _optional_text(value: object) -> str | None:
     return _text(value) or None
+
+
+def _secret(value: object) -> str | None:
+    text = _optional_text(value)
+    if text is not None and len(text) < _MIN_SECRET:
+        raise ValueError(f"must have at least {_MIN_SECRET} characters")
+    return text
 
 
 def _path(value: object) -> Path | None:
@@ -165,9 +174,20 @@ class ShieldConfig:
     """
 
     api_key: str | None = _setting(
-        "api_key", None, _optional_text, "key of a Rune server, which this version does not talk to"
+        "api_key", None, _optional_text, "key of a Rune server; without it nothing is sent"
     )
-    url: str | None = _setting("url", None, _optional_text, "address of a Rune server, as above")
+    url: str | None = _setting(
+        "url", None, _optional_text, "address of a Rune server, such as `https://rune.example.com`"
+    )
+    ca_file: Path | None = _setting(
+        "ca_file", None, _path, "certificates (PEM) to trust instead of the system's"
+    )
+    tls_verify: bool = _setting(
+        "tls_verify", True, _bool, "check the server's certificate; off is for tests only"
+    )
+    allow_http: bool = _setting(
+        "allow_http", False, _bool, "allow `http://` to a server on this machine"
+    )
     on_block: OnBlock = _setting(
         "on_block",
         OnBlock.RAISE,
@@ -229,10 +249,13 @@ class ShieldConfig:
         "policy_sync_interval_seconds",
         60.0,
         _seconds,
-        "for a server, which this version does not talk to",
+        "ask the server for policies at least this often",
     )
     connection_timeout_seconds: float = _setting(
-        "connection_timeout_seconds", 10.0, _seconds, "for a server, as above"
+        "connection_timeout_seconds",
+        10.0,
+        _positive,
+        "time for each step of a request to the server",
     )
     events_enabled: bool = _setting(
         "events_enabled", True, _bool, "record the metadata of decisions"
@@ -248,7 +271,18 @@ class ShieldConfig:
         "size at which the events file is rotated; 0 for never",
     )
     events_keep: int = _setting("events_keep", 3, _count, "rotated events files to keep")
-    event_batch_size: int = _setting("event_batch_size", 50, _count, "events written together")
+    events_to_stdout: bool = _setting(
+        "events_to_stdout", False, _bool, "write events to standard output, one JSON object a line"
+    )
+    event_hash_key: str | None = _setting(
+        "event_hash_key",
+        None,
+        _secret,
+        "key for the hashes of arguments, at least 16 characters; by default random per process",
+    )
+    event_batch_size: int = _setting(
+        "event_batch_size", 50, _count, "events that are written without waiting for more"
+    )
     event_flush_interval_seconds: float = _setting(
         "event_flush_interval_seconds", 5.0, _seconds, "how long an event waits at most"
     )
@@ -291,7 +325,7 @@ class ShieldConfig:
         shown = ", ".join(
             f"{item.name}={getattr(self, item.name)!r}"
             for item in fields(self)
-            if item.name != "api_key"
+            if item.name not in _UNSHOWN
         )
         return f"ShieldConfig({shown})"
 

@@ -10,7 +10,14 @@
     ├── PluginError           a plug-in that cannot be registered
     ├── UnguardableError      a function or value that cannot be guarded (also a TypeError)
     ├── ShieldClosedError     a Shield used after close()
-    └── ShieldBlockedError    a guarded text or call was stopped
+    ├── ShieldBlockedError    a guarded text or call was stopped
+    └── ServerError           a Rune server did not do what it was asked; never raised by a scan
+        ├── ServerUnreachableError  no answer: no name, no connection, TLS, time-out
+        ├── ServerAnswerError       an answer that is none of the protocol's
+        └── ServerStatusError       an answer with an error status
+            ├── ServerBusyError         later, perhaps: 429 and 5xx
+            └── ServerRefusedError      not like this: other 4xx
+                └── KeyRefusedError     401 and 403: the API key
 
 No message here repeats scanned content, so every one of them may be logged.
 """
@@ -108,3 +115,53 @@ class ShieldBlockedError(RuneError):
     def __reduce__(self) -> tuple[type[ShieldBlockedError], tuple[ScanResult, str]]:
         """Pickle by what the constructor takes, so that process pools can hand it back."""
         return type(self), (self.scan_result, self.message)
+
+
+class ServerError(RuneError):
+    """A Rune server did not do what it was asked. The message names the server, never the key."""
+
+
+class ServerUnreachableError(ServerError):
+    """No answer came.
+
+    Attributes:
+        reason: ``dns``, ``connect``, ``tls``, ``timeout``, ``proxy`` or ``network``.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ServerAnswerError(ServerError):
+    """An answer came that is none of the protocol's: another server, a proxy, too large."""
+
+
+class ServerStatusError(ServerError):
+    """An answer with an error status.
+
+    Attributes:
+        status: The HTTP status.
+        code: The machine-readable ``code`` of the problem document; empty when there is none.
+        retry_after: Seconds to wait that the server asks for; None when it does not.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, code: str = "", retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class ServerBusyError(ServerStatusError):
+    """The server cannot now: 429, 5xx. The same request may pass later."""
+
+
+class ServerRefusedError(ServerStatusError):
+    """The server will not: another 4xx. The same request would be refused again."""
+
+
+class KeyRefusedError(ServerRefusedError):
+    """The API key is unknown, expired or revoked (401), or lacks a permission (403)."""

@@ -1,4 +1,4 @@
-"""Failures: how they are named without leaking content, and which of them close the way.
+"""Failures: how they are named and logged without leaking content.
 
 The message of an exception is often built from the text being handled, so it is never kept,
 logged or sent. The exception's type and the place it was raised at say enough to find it.
@@ -8,22 +8,8 @@ from __future__ import annotations
 
 import logging
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from rune_core.errors import RulesError
-from rune_core.policy.globs import globs
-from rune_scanner.finding import Surface
-
-if TYPE_CHECKING:
-    from rune_core.policy.model import FailRule
-
-POLICY_LAYER = "policy"
-REDACTION_LAYER = "redaction"
-PIPELINE_LAYER = "pipeline"
-VALUE_LAYER = "value"
-
-_CLOSED_FOR_ANY_CALL = frozenset((POLICY_LAYER, PIPELINE_LAYER))
-
 
 MAX_REASON = 500
 _MAX_KNOWN = 256
@@ -58,32 +44,3 @@ def describe(error: BaseException) -> str:
         trace = trace.tb_next
     file = PurePath(trace.tb_frame.f_code.co_filename).name
     return f"{type(error).__name__} at {file}:{trace.tb_lineno}"
-
-
-def closes(
-    layer: str, surface: Surface, tool_risk: str | None, overrides: tuple[FailRule, ...]
-) -> bool:
-    """Whether the failure of a layer stops the text or call (fail closed).
-
-    The policies' ``on_error`` comes first; then this table, which ``docs/fail-modes.md``
-    explains:
-
-    - a failed redaction closes everywhere: the harmful part is known and still there;
-    - on tool calls of high risk, a failure of layer 1, of the policy or of the pipeline closes;
-    - on other tool calls a failure of the policy or the pipeline closes unless the risk is low;
-    - everything else stays open, and the result says ``degraded``.
-    """
-    for rule in overrides:
-        if (
-            surface in rule.surfaces
-            and (not rule.tool_risk or tool_risk in rule.tool_risk)
-            and globs((rule.layer,))(layer)
-        ):
-            return rule.closed
-    if layer == REDACTION_LAYER:
-        return True
-    if surface is not Surface.TOOL_CALL:
-        return False
-    if layer in _CLOSED_FOR_ANY_CALL:
-        return tool_risk != "low"
-    return tool_risk == "high" and layer in ("l1_rules", "policy_patterns", VALUE_LAYER)

@@ -20,15 +20,14 @@ from rune_core.effects import (
     RunLayer,
 )
 from rune_core.extent import widened
-from rune_core.failure import (
+from rune_core.fail_modes import (
     PIPELINE_LAYER,
     POLICY_LAYER,
     REDACTION_LAYER,
     VALUE_LAYER,
     closes,
-    describe,
-    log_failure,
 )
+from rune_core.failure import describe, log_failure
 from rune_core.ids import uuid7
 from rune_core.layers.base import LayerOutcome, LayerReport, LayerStatus
 from rune_core.policy.conditions import Activation
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from rune_core.context import ScanContext
     from rune_core.engine import Engine
     from rune_core.policy.compiled import CompiledPolicy
+    from rune_core.policy.model import FailRule
     from rune_core.rates import Taken
     from rune_scanner.finding import Finding
 
@@ -67,6 +67,8 @@ class Request:
         context: Where it came from.
         approve: Put an ``ask`` to this handler; None to return the question unanswered.
         alert: Emit an alert event when the text or call should be stopped.
+        defer: Leave an ``ask`` for later: it is neither counted nor recorded, for the call will be
+            decided about again when it is about to be made.
     """
 
     rendered: Rendered
@@ -74,6 +76,7 @@ class Request:
     context: ScanContext
     approve: ApprovalHandler | None = None
     alert: bool = False
+    defer: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +88,7 @@ class _State:
     cached: bool = False
     taken: Taken | None = None
     tool_risk: str | None = None
+    on_error: tuple[FailRule, ...] = ()
     call: CallFacts | None = None
     counted: Counted | None = None
 
@@ -93,7 +97,7 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     """Scan, judge, decide, redact, ask, record.
 
     Never raises for what a layer, a policy or a plug-in does wrong: that ends as a report in a
-    result that says ``degraded``, open or closed as ``failure.closes`` says.
+    result that says ``degraded``, open or closed as ``fail_modes`` says.
     """
     started = time.perf_counter()
     state = _State()
@@ -102,10 +106,13 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     except Exception as error:  # noqa: BLE001 - our own fault must not crash the host
         result = _crashed(request, state, describe(error), started)
     stopped = _stopped(result)
-    if stopped and state.taken is not None:
+    deferred = request.defer and result.action is Action.ASK
+    if (stopped or deferred) and state.taken is not None:
         state.taken.give_back()
     if state.counted is not None:
-        state.counted.settle(made=not stopped)
+        state.counted.settle(made=not (stopped or deferred))
+    if deferred:
+        return result
     engine.record(result, request.context, state.tool_risk, request.value)
     if stopped and request.alert:
         engine.alert(result.decision.rule or "", result, request.context)
@@ -123,6 +130,7 @@ def _steps(
 ) -> Generator[Effect, Any, ScanResult]:
     context, text = request.context, request.rendered.text
     policy = engine.policies.current()
+    state.on_error = policy.on_error
     state.tool_risk = context.tool_risk
     if state.tool_risk is None and context.tool is not None:
         state.tool_risk = policy.for_tool(context.tool).risk
@@ -169,8 +177,11 @@ def _steps(
         cached=state.cached,
         call=state.call,
     )
-    if decision.action is Action.ASK and request.approve is not None:
-        result = yield from _ask(request, result)
+    if decision.action is Action.ASK:
+        if request.defer:
+            return result
+        if request.approve is not None:
+            result = yield from _ask(request, result)
     for name in evaluation.alerts:
         engine.alert(name, result, context)
     return result
@@ -394,7 +405,8 @@ def _crashed(request: Request, state: _State, reason: str, started: float) -> Sc
     context = request.context
     report = LayerReport(PIPELINE_LAYER, LayerStatus.ERROR, reason=reason)
     matches = []
-    if closes(PIPELINE_LAYER, context.surface, state.tool_risk or context.tool_risk, ()):
+    risk = state.tool_risk or context.tool_risk
+    if closes(PIPELINE_LAYER, context.surface, risk, state.on_error):
         matches.append(_failure_match(PIPELINE_LAYER))
     return ScanResult(
         surface=context.surface,

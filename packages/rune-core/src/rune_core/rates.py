@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rune_core.context import ScanContext
-    from rune_core.policy.compiled import CompiledRule
+    from rune_core.policy.compiled_rule import CompiledRule
 
 MAX_KEYS = 4096
 

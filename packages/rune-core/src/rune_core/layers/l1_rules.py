@@ -100,12 +100,33 @@ class PatternsLayer:
     revision = "policy"
 
     def __init__(self, policy: CompiledPolicy, *, engine: str | None) -> None:
-        from rune_scanner import Form, Rule, RuleSet, Scanner
-
         self.policy = policy
+        self._engine = engine
         self._applies: frozenset[Surface] = frozenset().union(
             *(policy.regex_surfaces(name) for name, _ in policy.regexes)
         )
+        self._scanner: Scanner | None = None
+
+    def skip_reason(self, context: ScanContext, _findings: object) -> str | None:
+        return None if context.surface in self._applies else "not for this surface"
+
+    def scan(self, text: str, context: ScanContext) -> Found:
+        return Found(findings=self.scanner.scan(text, context.surface).findings)
+
+    @property
+    def scanner(self) -> Scanner:
+        """The scanner. Not made in the constructor: where it fails, it is this layer that failed.
+
+        Raises:
+            rune_scanner.ScannerError: The patterns cannot be compiled.
+        """
+        # Two threads may both make one; either will do.
+        scanner = self._scanner = self._scanner or self._make()
+        return scanner
+
+    def _make(self) -> Scanner:
+        from rune_scanner import Form, Rule, RuleSet, Scanner
+
         rules = RuleSet(
             tuple(
                 Rule(
@@ -114,18 +135,12 @@ class PatternsLayer:
                     threat=Threat.POLICY_VIOLATION,
                     severity=Severity.MEDIUM,
                     confidence=1.0,
-                    surfaces=policy.regex_surfaces(name),
+                    surfaces=self.policy.regex_surfaces(name),
                     form=Form.RAW,
                     pattern=pattern,
                     label="PROTECTED",
                 )
-                for name, pattern in policy.regexes
+                for name, pattern in self.policy.regexes
             )
         )
-        self._scanner = Scanner(rules, engine=engine)
-
-    def skip_reason(self, context: ScanContext, _findings: object) -> str | None:
-        return None if context.surface in self._applies else "not for this surface"
-
-    def scan(self, text: str, context: ScanContext) -> Found:
-        return Found(findings=self._scanner.scan(text, context.surface).findings)
+        return Scanner(rules, engine=self._engine)

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from rune_core.policy.compiled_rule import CompiledRule, rules_by_name, unless_replaced
 from rune_core.policy.globs import globs
 from rune_core.policy.model import (
     AllowlistMatch,
     BudgetMatch,
     DataProtectionMatch,
     DenylistMatch,
-    Exemption,
     FailRule,
-    Mode,
     PolicyFile,
     RateLimitMatch,
-    Rule,
     ScannerMatch,
     SequenceMatch,
     ToolCallMatch,
@@ -33,106 +31,6 @@ if TYPE_CHECKING:
     from rune_scanner.finding import Finding
 
 _CACHE_SIZE = 1024
-
-
-class CompiledExemption:
-    """An exception with its globs compiled."""
-
-    __slots__ = ("_agents", "_last_day", "_tools", "detectors", "exemption")
-
-    def __init__(self, exemption: Exemption) -> None:
-        self.exemption = exemption
-        self.detectors = globs(exemption.detectors)
-        self._tools = globs(exemption.tools)
-        self._agents = globs(exemption.agents)
-        self._last_day = exemption.until
-
-    def applies(
-        self, surface: Surface, tool: str | None, agent_id: str | None, today: date
-    ) -> bool:
-        if surface not in self.exemption.surfaces:
-            return False
-        if self._last_day is not None and today > self._last_day:
-            return False
-        if self._tools and (tool is None or not self._tools(tool)):
-            return False
-        return not self._agents or (agent_id is not None and self._agents(agent_id))
-
-
-class CompiledRule:
-    """A rule with its globs compiled and its exceptions at hand."""
-
-    __slots__ = (
-        "_agents",
-        "_detectors",
-        "_except",
-        "_labels",
-        "_narrowed",
-        "_tags",
-        "_tools",
-        "counts_all",
-        "exemptions",
-        "kind",
-        "monitored",
-        "rule",
-        "threshold",
-    )
-
-    def __init__(self, rule: Rule, exemptions: Sequence[Exemption]) -> None:
-        self.rule = rule
-        self.kind = rule.kind
-        self.monitored = rule.mode is Mode.MONITOR
-        self.exemptions = tuple(
-            CompiledExemption(exemption)
-            for exemption in exemptions
-            if globs((exemption.rule,))(rule.name)
-        )
-        self._tools = globs(rule.tools)
-        self._agents = globs(rule.agents)
-        self._tags = frozenset(rule.tags)
-        self._narrowed = bool(rule.tools or rule.agents or rule.tags)
-        match = rule.match
-        self.threshold = getattr(match, "threshold", 0.0)
-        self._detectors = globs(match.detectors) if isinstance(match, ScannerMatch) else globs(())
-        self._except = (
-            globs(match.except_detectors) if isinstance(match, ScannerMatch) else globs(())
-        )
-        self._labels = (
-            globs(
-                (*match.names, *(name for name, _ in match.regexes)),
-                ignore_case=True,
-            )
-            if isinstance(match, DataProtectionMatch)
-            else globs(())
-        )
-
-        # True when the rule's detectors are not narrowed, or were matched by the policy's index.
-        self.counts_all = not self._detectors and not self._except
-
-    def concerns(self, tool: str | None, agent_id: str | None, tags: frozenset[str]) -> bool:
-        """Whether the rule's narrowing lets it speak here."""
-        if not self._narrowed:
-            return True
-        if self._tools and (tool is None or not self._tools(tool)):
-            return False
-        if self._agents and (agent_id is None or not self._agents(agent_id)):
-            return False
-        return not self._tags or not self._tags.isdisjoint(tags)
-
-    def counts(self, finding: Finding) -> bool:
-        """Whether the rule looks at a finding of one of its threats."""
-        match = self.rule.match
-        if isinstance(match, ScannerMatch):
-            if self._detectors and not self._detectors(finding.rule_id):
-                return False
-            return not self._except or not self._except(finding.rule_id)
-        if isinstance(match, DataProtectionMatch):
-            return (
-                finding.threat in match.threats
-                or self._labels(finding.rule_id.casefold())
-                or self._labels(finding.label.casefold())
-            )
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,35 +63,49 @@ class CompiledPolicy:
 
     Attributes:
         revision: Content hash: the same files give the same revision.
-        files: The files, the built-in policy first.
-        replaced: Names of built-in rules that a user's rule replaced.
+        files: The files: the built-in policy, the user's, then a server's.
+        replaced: Names of built-in rules that a rule of the user's or of a server's replaced.
+        overridden: Names of the user's rules that a server's replaced.
+        from_server: Names of the policies that came from a server.
         defaults_off: True when a file says ``defaults: off``.
         on_error: What the files say about failures, users' files first.
         regexes: The patterns of ``data_protection`` rules, by detector id.
         follows_calls: True when a sequence rule makes it matter which calls came before.
     """
 
-    def __init__(self, files: Sequence[PolicyFile], *, builtin: PolicyFile | None) -> None:
-        self.defaults_off = any(not file.defaults for file in files)
-        own_names = {rule.name for file in files for rule in file.rules}
+    def __init__(
+        self,
+        files: Sequence[PolicyFile],
+        *,
+        builtin: PolicyFile | None,
+        bundle: Sequence[PolicyFile] = (),
+    ) -> None:
+        self.defaults_off = any(not file.defaults for file in (*files, *bundle))
         base = () if builtin is None or self.defaults_off else (builtin,)
-        self.files: tuple[PolicyFile, ...] = (*base, *files)
-        self.replaced = tuple(
-            rule.name for file in base for rule in file.rules if rule.name in own_names
-        )
-        rules = [
-            rule
-            for file in self.files
-            for rule in file.rules
-            if not (file in base and rule.name in own_names)
-        ]
-        self.rules = tuple(rules)
+        levels: tuple[Sequence[PolicyFile], ...] = (base, files, bundle)
+        self.files: tuple[PolicyFile, ...] = (*base, *files, *bundle)
+        self.from_server = tuple(file.name for file in bundle)
         self.exemptions = tuple(e for file in self.files for e in file.exemptions)
         self.revision = _revision(self.files)
         self.on_error: tuple[FailRule, ...] = tuple(
-            fail for file in (*files, *base) for fail in file.on_error
+            fail for file in (*bundle, *files, *base) for fail in file.on_error
         )
-        compiled = [CompiledRule(rule, self.exemptions) for rule in rules]
+        compiled: list[CompiledRule] = []
+        replaced: list[list[str]] = []
+        for number, level in enumerate(levels):
+            higher = rules_by_name(levels[number + 1 :])
+            rules_of_level = [rule for file in level for rule in file.rules]
+            # What a server says is lifted by what a server says, not by a file beside the agent.
+            lifting = [e for file in bundle for e in file.exemptions]
+            exemptions = lifting if level is bundle else self.exemptions
+            replaced.append([rule.name for rule in rules_of_level if rule.name in higher])
+            for rule in rules_of_level:
+                kept = unless_replaced(rule, higher.get(rule.name, ()), exemptions)
+                if kept is not None:
+                    compiled.append(kept)
+        self.replaced, self.overridden = tuple(replaced[0]), tuple(replaced[1])
+        rules = [rule.rule for rule in compiled]
+        self.rules = tuple(rules)
         self._by_finding = _index_by_finding(compiled)
         self._data = {
             surface: tuple(
@@ -221,7 +133,9 @@ class CompiledPolicy:
         self._tool_cache: dict[str, ToolRules] = {}
         self._data_cache: dict[tuple[Surface, str, str, Threat], tuple[CompiledRule, ...]] = {}
         self._risks = [
-            (risk, globs(tools)) for file in (*files, *base) for risk, tools in file.tool_risk
+            (risk, globs(tools))
+            for file in (*bundle, *files, *base)
+            for risk, tools in file.tool_risk
         ]
         self._regex_surfaces = {
             rule_id: rule.surfaces

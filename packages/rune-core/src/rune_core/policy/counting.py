@@ -14,7 +14,8 @@ from rune_core.policy.model import BudgetMatch, SequenceMatch
 
 if TYPE_CHECKING:
     from rune_core.context import ScanContext
-    from rune_core.policy.compiled import CompiledPolicy, CompiledRule
+    from rune_core.policy.compiled import CompiledPolicy
+    from rune_core.policy.compiled_rule import CompiledRule
     from rune_core.policy.conditions import Activation
     from rune_core.session.ledger import Entry, Ledger
     from rune_core.session.progress import Attempt, Progress

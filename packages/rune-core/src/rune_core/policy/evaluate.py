@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from rune_core.policy.compiled import CompiledPolicy, CompiledRule
+    from rune_core.policy.compiled import CompiledPolicy
+    from rune_core.policy.compiled_rule import CompiledRule
     from rune_scanner.finding import Finding, Threat
 
 _SURFACE_NAMES = {
@@ -292,7 +293,7 @@ def _lift(
     lifted: list[Finding] = []
     reason = ""
     for exemption in rule.exemptions:
-        if not exemption.applies(facts.surface, facts.tool, facts.agent_id, day):
+        if not exemption.applies(facts.surface, facts.tool, facts.agent_id, facts.tags, day):
             continue
         out = [f for f in kept if not exemption.detectors or exemption.detectors(f.rule_id)]
         if out:
@@ -343,7 +344,7 @@ def _add_tool_match(
         for exemption in rule.exemptions:
             # An exception for certain detectors says nothing about rules without findings.
             if not exemption.detectors and exemption.applies(
-                facts.surface, facts.tool, facts.agent_id, day
+                facts.surface, facts.tool, facts.agent_id, facts.tags, day
             ):
                 excepted_by = exemption.exemption.reason
                 break

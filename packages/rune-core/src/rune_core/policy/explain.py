@@ -156,6 +156,11 @@ def _why_not(
         return f"it is for the agents {', '.join(rule.agents)}"
     if rule.tags and not tags & set(rule.tags):
         return f"it is for agents with a tag of {', '.join(rule.tags)}"
+    file = rule.within
+    if file.agents and (agent_id is None or not globs(file.agents)(agent_id)):
+        return f"its file is for the agents {', '.join(file.agents)}"
+    if file.tags and not tags & set(file.tags):
+        return f"its file is for agents with a tag of {', '.join(file.tags)}"
     match = rule.match
     if isinstance(match, ScannerMatch):
         return _below(match, result.findings)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from rune_core.context import TOOL_RISKS
 from rune_core.errors import PolicyError, PolicyLoadError
-from rune_core.policy.model import ALL_SURFACES, Exemption, FailRule, Mode, PolicyFile, Rule
+from rune_core.policy.model import (
+    ALL_SURFACES,
+    Audience,
+    Exemption,
+    FailRule,
+    Mode,
+    PolicyFile,
+    Rule,
+)
 from rune_core.policy.rules import RuleReader
 from rune_core.policy.source import Listing, Node, Scalar, Table, read_yaml
 
@@ -28,6 +36,8 @@ TOP_KEYS = frozenset(
         "name",
         "description",
         "mode",
+        "agents",
+        "tags",
         "defaults",
         "rules",
         "exceptions",
@@ -50,6 +60,8 @@ EXEMPTION_KEYS = frozenset(
         "decision",
     )
 )
+# What holds in the whole process: no single call has it from one agent.
+_FOR_EVERYBODY = ("defaults", "tool_risk", "on_error")
 FAIL_KEYS = frozenset(("layer", "surface", "surfaces", "tool_risk", "then"))
 
 
@@ -170,6 +182,7 @@ class _FileReader(RuleReader):
             )
         self._name = self._text(table, "", "name") or self._name
         self._mode = self._choice(table, "", "mode", Mode) or Mode.ENFORCE
+        self._within = self._audience(table)
         rules = [
             rule
             for index, node in enumerate(self._list(table, "", "rules"))
@@ -189,9 +202,29 @@ class _FileReader(RuleReader):
             tool_risk=self._tool_risk(table),
             on_error=self._on_error(table),
             defaults=self._defaults(table),
+            audience=self._within,
             digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         )
         return None if len(self._errors) > before else loaded
+
+    def _audience(self, table: Table) -> Audience:
+        audience = Audience(self._texts(table, "", "agents"), self._texts(table, "", "tags"))
+        for narrowing in ("agents", "tags"):
+            if narrowing in table.items and not getattr(audience, narrowing):
+                # To say "for nobody" by mistake would switch the file off in silence.
+                self._fault(
+                    table.key_lines[narrowing], narrowing, "is empty", "drop it, or name some"
+                )
+        if audience:
+            for key in _FOR_EVERYBODY:
+                if key in table.items:
+                    self._fault(
+                        table.key_lines[key],
+                        key,
+                        "cannot stand in a file that is for some agents only",
+                        "it is for the whole process: put it into a file without agents and tags",
+                    )
+        return audience
 
     def _exemption(self, node: Node, key: str) -> Exemption | None:
         if not isinstance(node, Table):
@@ -209,6 +242,7 @@ class _FileReader(RuleReader):
             tools=self._either(node, key, "tool", "tools"),
             surfaces=self._surfaces(node, key) or ALL_SURFACES,
             agents=self._texts(node, key, "agents"),
+            within=self._within,
             until=self._day(node, key),
             decision=self._text(node, key, "decision"),
             policy=self._name,

@@ -207,6 +207,26 @@ KIND_OF: dict[type[Match], str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """The agents that something is for.
+
+    Attributes:
+        agents: Globs of agent ids; empty for all, and for calls without an agent id.
+        tags: The agent must have one of these tags; empty for all.
+    """
+
+    agents: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """False when it is everybody."""
+        return bool(self.agents or self.tags)
+
+
+EVERYBODY = Audience()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of a policy file.
 
@@ -220,6 +240,7 @@ class Rule:
         tools: Globs of the tools it is narrowed to; empty for all, and for texts without tool.
         agents: Globs of the agent ids it is narrowed to; empty for all.
         tags: The agent must have one of these tags; empty for all.
+        within: Whom its file is for; the rule is for those who are in both.
         extent: How far cuts reach; None for the default of the threat.
         alert: True for ``action: alert``: recorded, and raised as an alert event.
         description: For people.
@@ -237,6 +258,7 @@ class Rule:
     tools: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    within: Audience = EVERYBODY
     extent: Extent | None = None
     alert: bool = False
     description: str = ""
@@ -248,6 +270,12 @@ class Rule:
     def kind(self) -> str:
         """The kind of rule, such as ``scanner`` or ``tool_allowlist``."""
         return KIND_OF[type(self.match)]
+
+    @property
+    def audiences(self) -> tuple[Audience, ...]:
+        """Whom it is for: agents who are in each of these. Empty for everybody."""
+        own = Audience(self.agents, self.tags)
+        return tuple(audience for audience in (own, self.within) if audience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +289,7 @@ class Exemption:
         tools: Globs of tools; empty for any, and for texts without tool.
         surfaces: Where.
         agents: Globs of agent ids; empty for any.
+        within: Whom its file is for.
         until: Last day on which it holds; None for ever.
         decision: The decision it was written for; for people.
         policy: Name of the file it is in.
@@ -274,6 +303,7 @@ class Exemption:
     tools: tuple[str, ...] = ()
     surfaces: frozenset[Surface] = ALL_SURFACES
     agents: tuple[str, ...] = ()
+    within: Audience = EVERYBODY
     until: date | None = None
     decision: str = ""
     policy: str = ""
@@ -300,7 +330,7 @@ class FailRule:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """One file, as loaded."""
+    """One file, as loaded. ``audience`` is whom it is for, as its rules know already."""
 
     name: str
     path: str
@@ -309,4 +339,5 @@ class PolicyFile:
     tool_risk: tuple[tuple[str, tuple[str, ...]], ...] = ()
     on_error: tuple[FailRule, ...] = ()
     defaults: bool = True
+    audience: Audience = EVERYBODY
     digest: str = field(default="", repr=False)

@@ -64,7 +64,8 @@ class Reader:
                 texts.append(value)
             else:
                 # A bare yes, no, on, off or number in a list of names is not text to YAML.
-                self._fault(item.line, f"{prefix}.{key}[{index}]", "must be text", "quote it")
+                where = f"{prefix}.{key}" if prefix else key
+                self._fault(item.line, f"{where}[{index}]", "must be text", "quote it")
         return tuple(texts)
 
     def _either(self, table: Table, prefix: str, one: str, many: str) -> tuple[str, ...]:

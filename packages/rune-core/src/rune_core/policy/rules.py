@@ -10,8 +10,10 @@ from rune_core.policy.model import (
     ALL_SURFACES,
     DEFAULT_ACT_THRESHOLD,
     DEFAULT_FLAG_THRESHOLD,
+    EVERYBODY,
     TOOL_SURFACES,
     AllowlistMatch,
+    Audience,
     DataProtectionMatch,
     DenylistMatch,
     Extent,
@@ -78,11 +80,12 @@ DEFAULT_ACTION = {
 
 
 class RuleReader(CallRuleReader):
-    """Reads rules. ``mode`` is the file's, for rules without one of their own."""
+    """Reads rules. ``mode``, ``agents`` and ``tags`` of the file hold for every rule in it."""
 
     def __init__(self, path: str, name: str, errors: list[PolicyError]) -> None:
         super().__init__(path, name, errors)
         self._mode = Mode.ENFORCE
+        self._within: Audience = EVERYBODY
 
     def _rule(self, node: Node, key: str) -> Rule | None:
         if not isinstance(node, Table):
@@ -117,6 +120,7 @@ class RuleReader(CallRuleReader):
             tools=narrowing,
             agents=self._texts(node, key, "agents"),
             tags=self._texts(node, key, "tags"),
+            within=self._within,
             extent=self._choice(node, key, "extent", Extent),
             alert=alert,
             description=self._text(node, key, "description"),

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from rune_core.errors import PolicyError, PolicyLoadError
+from rune_core.failure import describe
 from rune_core.policy.compiled import CompiledPolicy
 
 if TYPE_CHECKING:
@@ -96,16 +97,24 @@ class PolicyStore:
             self._signature = self._sign()
             try:
                 own = self._load_own()
+                compiled = self._compile(own)
             except PolicyLoadError as error:
-                self._errors = error.errors
-                _log.error("policy reload refused, the last good policies stay in force: %s", error)
-                return ReloadResult(before.revision, changed=False, errors=error.errors)
+                return self._refuse(error.errors, before)
+            except Exception as error:  # noqa: BLE001 - whatever it is, what works must stay
+                fault = PolicyError(str(self._location), f"cannot be read: {describe(error)}")
+                return self._refuse((fault,), before)
             self._errors = ()
             self._own = own
-            self._current = self._compile(own)
+            self._current = compiled
             return ReloadResult(
                 self._current.revision, changed=self._current.revision != before.revision
             )
+
+    def _refuse(self, errors: tuple[PolicyError, ...], before: CompiledPolicy) -> ReloadResult:
+        self._errors = errors
+        faults = "; ".join(map(str, errors))
+        _log.error("policy reload refused, the last good policies stay in force: %s", faults)
+        return ReloadResult(before.revision, changed=False, errors=errors)
 
     def _load_own(self) -> tuple[PolicyFile, ...]:
         if self._location is None and self._text is None:

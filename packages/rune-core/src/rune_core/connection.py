@@ -1,0 +1,377 @@
+"""The connection to a Rune server: what everything that talks to one shares.
+
+Address, key, certificates, time-outs, the headers of every request, one pooled client per process
+and the errors of the protocol. ``httpx`` is imported by the first request, not by this module.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import ssl
+import threading
+import time
+import weakref
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rune_core.endpoint import checked_key, server_url
+from rune_core.errors import ConfigError, ServerAnswerError, ServerUnreachableError
+from rune_core.instance import instance_id
+from rune_core.server_fault import said, status_error, transport_error
+from rune_core.version import VERSION
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    import httpx
+
+    from rune_core.config import ShieldConfig
+    from rune_core.errors import ServerError
+
+_log = logging.getLogger("rune_core.connection")
+USER_AGENT = f"rune-core/{VERSION}"
+KEY_HEADER = "X-Rune-Key"
+INSTANCE_HEADER = "X-Rune-Instance"
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_MAX_PROBLEM_BYTES = 65_536
+_GOOD = frozenset((200, 201, 202, 204, 304))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer of the server.
+
+    Attributes:
+        status: The HTTP status, 200–299 or 304.
+        headers: Header names in lower case.
+        body: The decoded bytes.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ServerAnswerError: It is not JSON.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ServerAnswerError("the server's answer is not JSON") from None
+
+
+class Connection:
+    """The way to one server. Threads and processes may share it; nothing is opened until used.
+
+    After a fork the child opens connections of its own.
+
+    Args:
+        config: ``url``, ``api_key``, ``ca_file``, ``tls_verify``, ``allow_http`` and
+            ``connection_timeout_seconds``; the first two must be given.
+
+    Raises:
+        ConfigError: A setting cannot be used. Names it, and never holds the key.
+    """
+
+    _lock: threading.Lock
+    _client: httpx.Client | None
+    _async_clients: weakref.WeakKeyDictionary[AbstractEventLoop, httpx.AsyncClient]
+
+    def __init__(self, config: ShieldConfig) -> None:
+        self.url = server_url(config.url, allow_http=config.allow_http)
+        self._key = checked_key(config.api_key)
+        self.timeout = config.connection_timeout_seconds
+        self.ca_file = config.ca_file
+        self.tls_verify = config.tls_verify
+        if self.ca_file is not None:
+            self.ssl_context()  # its faults should show at start-up
+        if not self.tls_verify and self.is_encrypted:
+            _log.warning("tls_verify is off: anybody on the way can pose as %s", self.url)
+        self._reset()
+        _connections.add(self)
+
+    @staticmethod
+    def of(config: ShieldConfig) -> Connection | None:
+        """The connection that the settings ask for; None when they name no server or no key.
+
+        Raises:
+            ConfigError: As the constructor.
+        """
+        if config.url is None or config.api_key is None:
+            if config.url is not None or config.api_key is not None:
+                has, lacks = ("url", "api_key") if config.url else ("api_key", "url")
+                _log.warning("%s is set but %s is not: nothing is sent or fetched", has, lacks)
+            return None
+        return Connection(config)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the address is ``https``."""
+        return self.url.startswith("https:")
+
+    @property
+    def instance(self) -> str:
+        """The instance id that is sent with every request."""
+        return instance_id()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Send one request and read the whole answer.
+
+        Args:
+            method: The HTTP method.
+            path: Path below the server's address, such as ``/v1/policies``.
+            content: The body.
+            headers: Headers besides those of every request.
+            max_bytes: Longest answer that is read, after decompression.
+            seconds: Time for the whole answer; by default three times ``timeout``. Checked
+                between pieces of the answer; each piece has ``timeout`` of its own.
+
+        Raises:
+            ServerError: See ``rune_core.errors``; one of its subclasses.
+        """
+        deadline = time.monotonic() + (3 * self.timeout if seconds is None else seconds)
+        with self.open(method, path, content=content, headers=headers) as response:
+            body = bytearray()
+            for piece in response.iter_bytes():
+                body += piece
+                _check_progress(len(body), max_bytes, deadline, self.url)
+            return Answer(response.status_code, dict(response.headers), bytes(body))
+
+    async def arequest(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        seconds: float | None = None,
+    ) -> Answer:
+        """``request`` on an event loop."""
+        deadline = time.monotonic() + (3 * self.timeout if seconds is None else seconds)
+        async with self.aopen(method, path, content=content, headers=headers) as response:
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                _check_progress(len(body), max_bytes, deadline, self.url)
+            return Answer(response.status_code, dict(response.headers), bytes(body))
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Send one request and leave the answer's body to be read, as for a stream.
+
+        Args:
+            method: As in ``request``.
+            path: As in ``request``.
+            content: As in ``request``.
+            headers: As in ``request``.
+            read_timeout: Longest silence, in seconds; by default ``timeout``.
+
+        Raises:
+            ServerError: One of its subclasses; also for what goes wrong while reading.
+        """
+        import httpx
+
+        with self._faults():
+            request = self.client().build_request(
+                method,
+                self.url + path,
+                content=content,
+                headers=self._headers(headers),
+                timeout=httpx.Timeout(self.timeout, read=read_timeout or self.timeout),
+            )
+            response = self.client().send(request, stream=True)
+            try:
+                if response.status_code not in _GOOD:
+                    problem = bytearray()
+                    for piece in response.iter_bytes():
+                        problem += piece
+                        if len(problem) > _MAX_PROBLEM_BYTES:
+                            break
+                    raise self._refusal(response, bytes(problem))
+                yield response
+            finally:
+                response.close()
+
+    @asynccontextmanager
+    async def aopen(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """``open`` on an event loop."""
+        import httpx
+
+        with self._faults():
+            client = self.async_client()
+            request = client.build_request(
+                method,
+                self.url + path,
+                content=content,
+                headers=self._headers(headers),
+                timeout=httpx.Timeout(self.timeout, read=read_timeout or self.timeout),
+            )
+            response = await client.send(request, stream=True)
+            try:
+                if response.status_code not in _GOOD:
+                    problem = bytearray()
+                    async for piece in response.aiter_bytes():
+                        problem += piece
+                        if len(problem) > _MAX_PROBLEM_BYTES:
+                            break
+                    raise self._refusal(response, bytes(problem))
+                yield response
+            finally:
+                await response.aclose()
+
+    def client(self) -> httpx.Client:
+        """The pooled client of this process, made by the first call."""
+        with self._lock:
+            if self._client is None:
+                import httpx
+
+                self._client = httpx.Client(**self._client_settings())
+            return self._client
+
+    def async_client(self) -> httpx.AsyncClient:
+        """The pooled client of the running event loop, made by the first call on it."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            client = self._async_clients.get(loop)
+            if client is None:
+                import httpx
+
+                client = httpx.AsyncClient(**self._client_settings())
+                self._async_clients[loop] = client
+            return client
+
+    def close(self) -> None:
+        """Close the connections of this process's threads. A later request opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        import asyncio
+
+        with self._lock:
+            client = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """The TLS settings: the system's and certifi's certificates, or those of ``ca_file``.
+
+        Raises:
+            ConfigError: ``ca_file`` holds no certificates.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigError(f"ca_file: {self.ca_file}: {said(error)}") from None
+        if not self.tls_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif self.ca_file is None:
+            import certifi
+
+            # A container image often has no certificates of its own.
+            context.load_verify_locations(certifi.where())
+        return context
+
+    def __repr__(self) -> str:
+        return f"Connection(url={self.url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Connection holds a key and open sockets: make one where it is used")
+
+    # -- inside
+
+    def _reset(self) -> None:
+        """Forget every client. After a fork the parent's sockets must not be spoken on."""
+        self._lock = threading.Lock()
+        self._client = None
+        self._async_clients = weakref.WeakKeyDictionary()
+
+    def _client_settings(self) -> dict[str, Any]:
+        return {
+            "verify": self.ssl_context() if self.is_encrypted else False,
+            # A proxy of the environment may carry what is encrypted; plain text stays here.
+            "trust_env": self.is_encrypted,
+            "follow_redirects": False,
+            "timeout": self.timeout,
+        }
+
+    def _headers(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        return {
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            INSTANCE_HEADER: self.instance,
+            **(extra or {}),
+            KEY_HEADER: self._key,
+        }
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Name what went wrong on the way as one of our errors."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            raise transport_error(self.url, error) from None
+
+    def _refusal(self, response: httpx.Response, body: bytes) -> ServerError:
+        status, headers = response.status_code, response.headers
+        return status_error(self.url, status, headers, body, secret=self._key)
+
+
+def _check_progress(size: int, max_bytes: int, deadline: float, url: str) -> None:
+    if size > max_bytes:
+        raise ServerAnswerError(f"{url}: the answer is longer than {max_bytes} bytes")
+    if time.monotonic() > deadline:
+        raise ServerUnreachableError(f"{url}: the answer came too slowly", reason="timeout")
+
+
+_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for connection in list(_connections):
+        connection._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

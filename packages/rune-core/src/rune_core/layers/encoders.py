@@ -37,6 +37,7 @@ class Encoder(Protocol):
 
 def missing_for(kind: str) -> str | None:
     """What has to be installed before an encoder of this kind can run; None when all is there."""
+    needs: tuple[str, ...]
     if kind == SENTENCE_TRANSFORMERS:
         needs, extra = ("numpy", "sentence_transformers"), "sentence-transformers"
     else:

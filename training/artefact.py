@@ -25,11 +25,21 @@ if TYPE_CHECKING:
     from training.rows import Row
     from training.score import Scorer, TextScore
 
-BUDGETS = ((0.03, 0.5), (0.005, 0.75), (0.001, 0.9))
-"""Share of benign texts allowed at or above each confidence."""
+BUDGETS = ((0.02, 0.5), (0.002, 0.75), (0.0005, 0.9))
+"""Share of benign texts allowed at or above each confidence.
+
+Strict, because texts from elsewhere are flagged several times as often as texts of the sources that
+were trained on: measured on rows derived from Alpaca, which are never trained on.
+"""
+READ = 8
+"""Windows read of a held-out text."""
+TAKEN = 150
+"""Held-out texts taken of each source and kind: enough for a threshold, and minutes saved."""
 HARMFUL_BUDGETS = ((0.005, 0.5), (0.001, 0.75))
-FLOORS = {0.5: -1.0, 0.75: 0.0, 0.9: 1.0}
-"""Least log-odds of each confidence: what the network holds unlikely is never called strong."""
+FLOORS = {0.5: 0.5, 0.75: 1.0, 0.9: 2.0}
+"""Least log-odds of each confidence: what the network holds unlikely is never called suspicious."""
+APART = 0.6
+"""Least distance in log-odds between two confidences."""
 FILES = ("model.onnx", "prefilter.npz", "tokenizer.json", "thresholds.json")
 
 
@@ -50,7 +60,7 @@ def confidence_knots(
             knots = found.setdefault(group, [])
             value = max(threshold.log_odds, FLOORS[confidence])
             if knots:
-                value = max(value, knots[-1][0] + 0.05)
+                value = max(value, knots[-1][0] + APART)
             knots.append([value, confidence])
     for knots in found.values():
         # Far below the first threshold nothing is suspicious, far above the last all is said.
@@ -93,7 +103,7 @@ def _prefilter_scores(
     for begin in range(0, len(texts), 512):
         encoded = tokenizer.encode_batch(list(texts[begin : begin + 512]), add_special_tokens=False)
         for encoding, surface in zip(encoded, surfaces[begin : begin + 512], strict=True):
-            ranges = cuts(len(encoding.ids))[:64]
+            ranges = cuts(len(encoding.ids))[:READ]
             longest = max((b - a for a, b in ranges), default=0) or 1
             ids = torch.zeros((len(ranges), longest), dtype=torch.int64)
             mask = torch.zeros((len(ranges), longest))
@@ -116,7 +126,7 @@ def fit_prefilter(
     tokenizer: Tokenizer,
     *,
     teach: int = 4000,
-    lost: float = 0.005,
+    lost: float = 0.002,
 ) -> tuple[prefilter.PrefilterNet, dict[str, float]]:
     """Train the prefilter and set its thresholds.
 
@@ -174,8 +184,9 @@ def write(
     """Calibrate on held-out rows, fit the prefilter, and write every file with its hash."""
     target.mkdir(parents=True, exist_ok=True)
     run = onnx_scorer(str(quantised), threads)
+    held = some(held, TAKEN)
     scores = score_texts(
-        [r.text for r in held], [r.surface for r in held], tokenizer, run, limit=48
+        [r.text for r in held], [r.surface for r in held], tokenizer, run, limit=READ
     )
     knots = confidence_knots(held, scores, BUDGETS, "attack")
     # People ask for harm in their own words; in data the class has no examples to go by.
@@ -199,6 +210,18 @@ def write(
     }
     (target / "thresholds.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     seal(target, version)
+
+
+def some(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many rows of each source and kind, by a hash of their ids, in their order."""
+    taken: dict[tuple[str, str], int] = {}
+    chosen: set[str] = set()
+    for row in sorted(rows, key=lambda r: hashlib.sha256(r.id.encode()).digest()):
+        key = (row.source, row.kind)
+        if taken.get(key, 0) < most:
+            taken[key] = taken.get(key, 0) + 1
+            chosen.add(row.id)
+    return [row for row in rows if row.id in chosen]
 
 
 def seal(target: Path, version: str) -> None:

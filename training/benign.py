@@ -4,271 +4,20 @@ Questions full of trigger words, tasks given to an agent by its own user, short 
 be worked on, tool calls, and security writing that quotes attacks. All are drawn from a grammar.
 """
 
-# ruff: noqa: E501, SIM905 - pools of sentences read better unwrapped
+# ruff: noqa: E501 - pools of sentences read better unwrapped
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training import attacks
+from training.benign_calls import tool_call
+from training.benign_security import security_text
+from training.benign_words import WORDS
 from training.grammar import expand
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
-
-_SLOTS: dict[str, tuple[str, ...] | list[str]] = {
-    "software": "Excel Photoshop Git Docker Word Outlook Gmail Linux Windows Kubernetes Django React LaTeX Blender Slack Jenkins Postgres VLC Android bash Notion Figma Vim Firefox".split(),
-    "field": "law,medicine,psychology,linguistics,music,chess,aviation,cooking,sociology,biology,networking,accounting,philosophy,sport,grammar,teaching".split(
-        ","
-    ),
-    "who": (
-        "a detective",
-        "my boss",
-        "a teacher",
-        "my little brother",
-        "a spy",
-        "an old wizard",
-        "a nurse",
-        "a robot",
-        "the captain",
-        "a programmer",
-        "my landlord",
-        "a lonely king",
-        "a clumsy waiter",
-        "two siblings",
-        "a hacker",
-    ),
-    "form": "poem,short story,haiku,limerick,dialogue,scene,song,fable,blog post,speech,monologue,tweet".split(
-        ","
-    ),
-    "ignorable": (
-        "a warning light in my car",
-        "whitespace in a diff",
-        "case when I compare strings",
-        "spelling mistakes in my draft",
-        "null values in a column",
-        "a parking ticket from {city}",
-        "the .env file in version control",
-        "outliers in a data set",
-        "a rude colleague",
-        "spam calls",
-        "my dog's barking",
-        "deprecation warnings in {software}",
-        "the first row of a CSV file",
-        "hidden files when I copy a folder",
-        "certificate errors on a test server",
-        "previous commits when I rebase",
-        "the terms of a contract",
-        "a recommendation of my doctor",
-        "the previous version of a form",
-        "errors in {software}",
-        "the instructions on a medicine label",
-        "all previous e-mails of a thread",
-        "the noise of the neighbours",
-        "stop words in a search",
-        "unread messages",
-    ),
-    "overridable": (
-        "a method in a subclass",
-        "the default settings of {software}",
-        "a CSS rule",
-        "the thermostat",
-        "a presidential veto",
-        "system fonts in {software}",
-        "an environment variable",
-        "equals() in Java",
-        "the speed limit of an e-scooter",
-        "a template in Django",
-        "the safety lock of a washing machine",
-        "the admin's decision on a wiki",
-        "toString in Kotlin",
-        "a parent's rule",
-        "the DNS server of my router",
-        "the system language",
-    ),
-    "bypassable": (
-        "a heart operation",
-        "a clogged pipe",
-        "the traffic in {city}",
-        "the cache in {software}",
-        "a paywall legally",
-        "a low-pass filter",
-        "the queue at the museum",
-        "the login screen of my own old laptop",
-        "a faulty sensor",
-        "the proxy for local addresses",
-        "the ring road",
-        "a capacitor",
-    ),
-    "system": (
-        "the solar system",
-        "the immune system",
-        "the nervous system",
-        "the metric system",
-        "a sound system",
-        "the legal system of {country}",
-        "an operating system",
-        "a filing system",
-        "the school system in {country}",
-        "the digestive system",
-        "a file system",
-        "the political system of {country}",
-        "an irrigation system",
-    ),
-    "promptuse": (
-        "a writing prompt about {topic}",
-        "a creative prompt for a drawing of {city}",
-        "a prompt reply to a customer",
-        "the command prompt in Windows",
-        "journal prompts for {weekday}",
-        "the shell prompt in {software}",
-        "a prompt for an image of a {word} castle",
-        "the password prompt of sudo",
-        "three discussion prompts on {topic}",
-    ),
-    "secretuse": (
-        "a secret ingredient of {dish}",
-        "a Secret Santa at the office",
-        "the secret ballot",
-        "the secret of good coffee",
-        "a secret handshake",
-        "secret agents in old films",
-        "a client secret in OAuth",
-        "Kubernetes secrets",
-        "a secret garden",
-        "trade secrets in law",
-        "a shared secret in cryptography",
-    ),
-    "pass": (
-        "a lost Wi-Fi password",
-        "the password of a zip file that I made",
-        "password managers",
-        "a forgotten {software} password",
-        "password hashing in Python",
-        "two-factor codes",
-        "an expired admin password",
-        "the root password of my own server",
-        "password rules at work",
-    ),
-    "secterm": (
-        "prompt injection",
-        "jailbreaking a phone",
-        "a system prompt",
-        "SQL injection",
-        "social engineering",
-        "phishing",
-        "a zero-day exploit",
-        "privilege escalation",
-        "developer mode on Android",
-        "DAN in the context of chatbots",
-        "role prompting",
-        "data exfiltration",
-        "a rootkit",
-        "sandboxing",
-        "red teaming",
-        "a backdoor",
-        "instruction tuning",
-        "a fuel injection system",
-        "dependency injection",
-        "base64 encoding",
-        "a kill switch",
-        "an admin panel",
-        "content filters",
-        "AI alignment",
-        "guardrails for chatbots",
-        "a buffer overflow",
-    ),
-    "task": (
-        "this essay",
-        "my cover letter",
-        "the report on {topic}",
-        "the attached notes",
-        "the following text",
-        "our travel plan",
-        "the article about {topic}",
-        "my speech",
-        "the meeting notes",
-    ),
-    "country": "Brazil,Norway,Japan,Kenya,Canada,Portugal,Vietnam,Chile,Poland,Ghana,India,Mexico,Egypt".split(
-        ","
-    ),
-    "dish": (
-        "lasagna",
-        "pad thai",
-        "pancakes",
-        "lentil soup",
-        "fried rice",
-        "an omelette",
-        "curry",
-        "sourdough bread",
-    ),
-    "language": "French Spanish German Italian Portuguese Japanese Hindi Russian Polish Turkish Korean Dutch".split(),
-    "role": (
-        "an interviewer",
-        "a travel guide",
-        "a chess coach",
-        "a friendly tutor",
-        "a historian",
-        "a native speaker",
-        "an editor",
-        "a fitness trainer",
-        "a sommelier",
-        "a librarian",
-    ),
-    "item": (
-        "a desk lamp",
-        "running shoes",
-        "the {word} backpack",
-        "a yoga mat",
-        "a birthday card",
-        "two tickets",
-        "a phone case",
-        "printer paper",
-        "a red dress",
-        "coffee beans",
-    ),
-    "shop": (
-        "{word}{word2}",
-        "the bike shop",
-        "the pharmacy",
-        "the bookshop on {word} street",
-        "the {word} store",
-    ),
-    "bill": (
-        "the electricity bill",
-        "the rent",
-        "the invoice {number}",
-        "my phone bill",
-        "the {word} subscription",
-        "the gym fee",
-        "the bill in {file}",
-        "the dentist's bill",
-        "my share of the dinner",
-    ),
-    "thing2": "e-mails contacts invoices orders messages photos transactions files appointments notes reminders customers tickets flights hotels payments".split(),
-    "food": "pizza sushi pasta burgers salad noodles tacos soup pie curry".split(),
-    "adjg": "great,lovely,excellent,charming,brilliant,wonderful,delightful,solid,impressive,superb".split(
-        ","
-    ),
-    "adjb": "awful,boring,terrible,disappointing,dull,a mess,far too long,weak,overrated,forgettable".split(
-        ","
-    ),
-    "film": (
-        "this film",
-        "the new season",
-        "her debut novel",
-        "the {word} album",
-        "the documentary",
-        "his latest comedy",
-        "the sequel",
-        "this game",
-        "the play",
-    ),
-    "noun": "cat garden train winter bridge doctor river teacher window market letter candle forest engine neighbour holiday kitchen lesson island mirror".split(),
-    "verb": "walks sings waits sleeps learns travels dances writes cooks works reads laughs".split(),
-    "adj": "old quiet happy tired young clever slow bright strange patient angry gentle".split(),
-}
 
 QUESTIONS = (
     "How do I ignore {ignorable}?",
@@ -400,15 +149,6 @@ QUESTIONS = (
     "Write a contract clause that supersedes all prior agreements.",
 )
 
-_TRIGGERS = "ignore,disregard,override,bypass,forget,reveal,previous,instruction,system,prompt,secret,confidential,password,admin,developer mode,act as,pretend,jailbreak,inject,execute,unlock,restriction,kill,exploit,sudo,root,simulate,hack,leak,disable,rules,command".split(
-    ","
-)
-_MESSAGES = (
-    "ignoring unknown option", "permission denied", "access denied for user root", "system prompt not found", "instruction at 0x{number} referenced memory", "previous build ignored",
-    "warning: overriding recipe for target", "kill: no such process", "secret {word} not found", "policy override required", "prompt is too long", "forgot to call super()",
-    "invalid instruction", "you must be root", "command not found: {word}", "unsafe mode is disabled", "rule {word} was ignored", "token expired",
-)  # fmt: skip
-
 TASKS = (
     "Please pay {bill} for me.",
     "Can you pay {bill}? The details are in {file}.",
@@ -478,10 +218,6 @@ TASKS = (
     "Approve the pull request #{number} of {first}.",
     "Sell {d} shares of {word}{word2} if the price is above {money}.",
 )
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
-
 SHORT = (
     "{film} is {adjg}, I would watch it again.",
     "{film} was {adjb}. Don't waste your money.",
@@ -573,106 +309,13 @@ SHORT = (
     "Describe {city} in three words.",
 )
 
-_QUOTED = (
-    'An attacker might hide the text "{payload}" in a page that the agent reads.',
-    "A typical example is: '{payload}'",
-    "For instance, a comment such as `{payload}` made the assistant act on it.",
-    'In the demo the mail said "{payload}", and the bot obeyed.',
-    'Test case {d}: input "{payload}"; expected: refused.',
-    "| {d} | `{payload}` | blocked |",
-    "Example payload:\n\n```\n{payload}\n```\n\nThe model should treat it as data.",
-    "> {payload}\n\nThis is what indirect prompt injection looks like.",
-    "- **Payload**: {payload}\n- **Impact**: high\n- **Mitigation**: separate data from instructions",
-    "The researchers sent “{payload}” and the chatbot revealed its instructions.",
-    'assert detect("{payload}") is True',
-    'Our filter catches phrases like "{payload}" in {number} of {number} cases.',
-    "Users reported that typing '{payload}' no longer works after the fix.",
-)
-_SECURITY = (
-    "## Prompt injection", "### Threat model", "# Securing LLM applications", "## Example", "## Mitigations", "## Background", "### LLM01",
-    "Prompt injection happens when text from outside is taken for an instruction.",
-    "Never treat retrieved content as trusted.", "Apply the principle of least privilege to every tool.", "Require approval for actions that cannot be undone.",
-    "The vulnerability was reported by {person} on {date} and fixed in version {d}.{d}.",
-    "CVE-2024-{number}: {word}{word2} before {d}.{d} allows attackers to change the agent's behaviour through a crafted document.",
-    "Filter the output as well: a leaked key helps the attacker.", "Attackers often claim to be administrators or developers.",
-    "Jailbreaks ask the model to play a role without rules; injections speak through data.", "Log every tool call and review it.",
-    "In this lab you will exploit a chatbot and then defend it.", "Do not use these examples against systems that you do not own.", "See {url} for the full report.",
-)  # fmt: skip
-
-_CALLS = (
-    '{"tool": "send_email", "args": {"to": "{email}", "subject": "{word} {word2}", "body": "{say}"}}',
-    '{"name": "send_message", "arguments": {"channel": "{word}", "text": "{say}"}}',
-    '{"to": ["{email}"], "subject": "{word}", "body": "{say}"}',
-    'send_message(recipient="{first}", text="{say}")',
-    '{"tool": "create_event", "args": {"title": "{word} {word2}", "date": "2025-0{d}-1{d}", "participants": ["{email}"]}}',
-    '{"name": "think", "arguments": {"thought": "{thought}"}}',
-    '{"tool": "think", "args": {"thought": "{thought}"}}',
-    '{"name": "hand_over", "arguments": {"summary": "{thought}"}}',
-    '{"name": "calculate", "arguments": {"expression": "{number} * {d} + {number}"}}',
-    '{"expression": "{number} - {number} + {d}"}',
-    '{"name": "order_status", "arguments": {"order": "{number}-{ident}"}}',
-    '{"order": "{ident}", "items": ["{number}", "{number}"], "pay_with": "card_{number}"}',
-    '{"name": "cancel_order", "arguments": {"order": "{number}", "reason": "found it cheaper"}}',
-    '{"name": "change_trip", "arguments": {"trip": "{ident}", "class": "second", "legs": [{"train": "IC{number}", "day": "2025-03-1{d}"}], "voucher": "v{number}"}}',
-    '{"user_id": "{ident}"}',
-    '{"name": "lookup_customer", "arguments": {"mail": "{email}"}}',
-    '{"tool": "transfer_money", "args": {"recipient": "{iban}", "amount": {number}, "subject": "{word}"}}',
-    '{"tool": "bash", "args": {"command": "{command}"}}',
-    '{"cmd": "{command}"}',
-    '{"name": "run_terminal", "arguments": {"command": "{command}", "timeout": {number}}}',
-    'exec(command="{command}")',
-    '{"tool": "python", "args": {"code": "{code}"}}',
-    '{"tool": "sql", "args": {"query": "{query}"}}',
-    '{"query": "{query}"}',
-    '{"tool": "http_request", "args": {"method": "GET", "url": "{url}"}}',
-    '{"url": "{url}", "max_length": {number}}',
-    '{"tool": "search", "args": {"q": "{search}"}}',
-    'web_search(query="{search}")',
-    '{"tool": "read_file", "args": {"path": "{path}"}}',
-    '{"path": "{path}", "content": "{say}"}',
-    'write_file(path="{path}", content="{say}")',
-    '{"tool": "delete_file", "args": {"path": "{path}"}}',
-    '{"tool": "create_note", "args": {"title": "{word}", "text": "{say}"}}',
-    '{"tool": "add_reminder", "args": {"text": "{say}", "when": "{date}"}}',
-    '{"title": "{word} {word2}", "description": "{say}", "assignee": "{first}", "labels": ["{word}"]}',
-    '{"tool": "translate", "args": {"text": "{say}", "target": "{language}"}}',
-    'book_hotel(city="{city}", from_date="2025-0{d}-0{d}", nights={d})',
-    '{"device": "lamp", "room": "{word}", "state": "off"}',
-    "- tool: update_ticket\n  id: {number}\n  comment: {say}",
-    "tool: post_message\nchannel: {word}\nmessage: {say}",
-)
-_CALL_SLOTS = {
-    "say": (
-        "Hi {first}, the report is attached. Let me know what you think.", "Please ignore my last mail, the right date is {date}.", "The meeting moved to {time}.", "Thanks, see you on {weekday}!",
-        "Reminder: pay {bill} before {date}.", "Your password was reset as you asked. Please sign in and change it.", "Can you send me {file}?", "Please review {file} and delete the old version.",
-        "Build {number} failed, see {url}", "Call {person} back at {phone}.", "Do not forget to bring {item}.", "We will refund {money} to your card.", "Instructions for the new printer: press and hold the button.",
-        "Summary: {topic} was discussed; {first} will follow up.", "Please transfer the deposit of {money} as agreed.", "System maintenance on {date}, please log out before {time}.",
-    ),
-    "thought": (
-        "The user wants to return {item}. I must check the order status first, then ask for confirmation.", "I need to verify the identity of {first} before I change the address.",
-        "The fare does not allow changes, so I have to refuse and offer another train.", "The user insists on a refund of {money} although the order was delivered; the rules do not allow it.",
-        "{first} {last} asks to cancel order #{ident}. She found it cheaper elsewhere, which is a good reason.", "User asked to ignore the previous request and keep the booking as it was.",
-    ),
-    "command": (
-        "ls -la {path}", "cd {word} && npm install", "rm -rf build/ dist/", "kill -9 {number}", "git reset --hard HEAD~{d}", "curl -s http://localhost:{number}/health", "chmod +x run.sh && ./run.sh", "find . -name '*.{word}' -delete",
-        "pip install {word}", "docker compose up -d {word}", "grep -rn 'password' src/ | head -{d}", "tar czf {word}.tar.gz {path}", "systemctl restart {word}", "python -m pytest -k {word}", "cat {path} | sort | uniq -c", "sudo apt-get update",
-        "ssh {word}@{domain} uptime", "echo {word} >> notes.txt", "psql -c 'select count(*) from {word}'", "wget {url} -O {word}.zip",
-    ),
-    "code": ("print(sum([{number}, {number}]))", "import os\\nprint(os.listdir('{path}'))", "df = pd.read_csv('{word}.csv'); df.describe()", "import subprocess; subprocess.run(['git', 'status'])", "open('{word}.txt', 'w').write('{word}')"),
-    "query": ("SELECT * FROM {word} WHERE {word2} = {number}", "UPDATE {word} SET status = 'done' WHERE id = {number}", "DELETE FROM {word} WHERE created < '2023-01-01'", "SELECT name, email FROM users ORDER BY name LIMIT {d}", "INSERT INTO {word} (name) VALUES ('{first}')", "DROP TABLE IF EXISTS tmp_{word}"),
-    "search": ("best {item} under {money}", "how to ignore errors in {software}", "prompt injection examples", "{topic} for beginners", "reset admin password {software}", "weather {city} {date}", "flights to {city}"),
-    "path": ("/home/{first}/{word}.md", "src/{word}/{word2}.py", "./{word}.log", "docs/{word}.txt", "/var/{word}-{number}", "C:\\\\Users\\\\{first}\\\\{word}.docx"),
-}  # fmt: skip
-
-_ALL = {**_SLOTS, "trigger": _TRIGGERS, "message": _MESSAGES, "month": _MONTHS}
-
 
 def question(rng: random.Random) -> str:
     """A user's question or request that holds words attackers use."""
-    text = expand(rng.choice(QUESTIONS), rng, _ALL)
+    text = expand(rng.choice(QUESTIONS), rng, WORDS)
     draw = rng.random()
     if draw < 0.15:
-        text = f"{text} {expand(rng.choice(QUESTIONS), rng, _ALL)}"
+        text = f"{text} {expand(rng.choice(QUESTIONS), rng, WORDS)}"
     elif draw < 0.3:
         text = (
             rng.choice(("Hi! ", "Hello, ", "Hey, quick question: ", "Thanks. ", "One more thing: "))
@@ -683,9 +326,9 @@ def question(rng: random.Random) -> str:
 
 def agent_task(rng: random.Random) -> str:
     """A task that a user gives to an agent, in the imperative."""
-    text = expand(rng.choice(TASKS), rng, _ALL)
+    text = expand(rng.choice(TASKS), rng, WORDS)
     if rng.random() < 0.3:
-        text += rng.choice((" ", " Then ", " Also, ", "\n")) + expand(rng.choice(TASKS), rng, _ALL)
+        text += rng.choice((" ", " Then ", " Also, ", "\n")) + expand(rng.choice(TASKS), rng, WORDS)
     if rng.random() < 0.15:
         text = rng.choice(("Hi, ", "Please help: ", "I need some help. ", "Good morning! ")) + text
     return text
@@ -693,7 +336,7 @@ def agent_task(rng: random.Random) -> str:
 
 def short_document(rng: random.Random) -> str:
     """A short text handed over to be worked on: a sentence, a message, a headline, an exercise."""
-    parts = [expand(rng.choice(SHORT), rng, _ALL) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
+    parts = [expand(rng.choice(SHORT), rng, WORDS) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
     text = rng.choice((" ", "\n", "\n\n")).join(parts)
     return text.lower() if rng.random() < 0.15 else text
 
@@ -703,28 +346,9 @@ def pasted(rng: random.Random) -> str:
     ask = rng.choice(
         ("Summarise this", "Fix the grammar", "Is this positive or negative?", "Translate into {language}", "Is this message spam?", "Rewrite it more politely", "What is the main point?", "Answer the question", "Explain this to me", "Make a title for it")
     )  # fmt: skip
-    return expand(f"{ask}:{rng.choice((' ', chr(10), chr(10) * 2))}", rng, _ALL) + short_document(
+    return expand(f"{ask}:{rng.choice((' ', chr(10), chr(10) * 2))}", rng, WORDS) + short_document(
         rng
     )
-
-
-def security_text(rng: random.Random) -> str:
-    """Security writing that quotes attacks and says what they are."""
-    parts = []
-    for _ in range(rng.randint(2, 6)):
-        if rng.random() < 0.5:
-            template = rng.choice(_QUOTED)
-            parts.append(expand(template, rng, _ALL).replace("{payload}", attacks.payload(rng)))
-        else:
-            parts.append(expand(rng.choice(_SECURITY), rng, _ALL))
-    if not any(p in _SECURITY for p in parts):
-        parts.insert(0, expand(rng.choice(_SECURITY), rng, _ALL))
-    return rng.choice(("\n\n", "\n", " ")).join(parts)
-
-
-def tool_call(rng: random.Random) -> str:
-    """An ordinary tool call, in one of the shapes frameworks give them."""
-    return expand(rng.choice(_CALLS), rng, {**_ALL, **_CALL_SLOTS})
 
 
 GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], int], ...] = (

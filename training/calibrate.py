@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 HARD = 0.25
 """Weight of a hard negative against other benign texts: they are sought out, not met by chance."""
+WORST = 4.0
+"""How many times the budget a single source may be flagged; hard negatives, three times that."""
+LEAST_ROWS = 60
+"""Rows from which a source's own rate means anything."""
 
 GROUPS = {"input": "input", "output": "input", "document": "data", "tool_result": "data",
           "tool_call": "call", "tool_definition": "data", "handoff": "data"}  # fmt: skip
@@ -50,7 +54,11 @@ def weighted_threshold(scores: np.ndarray, weights: np.ndarray, budget: float) -
 def calibrate(
     rows: Sequence[Row], scores: Sequence[TextScore], budget: float, *, field: str = "attack"
 ) -> dict[str, Threshold]:
-    """Thresholds by group of surfaces (`input`, `data`, `call`) from benign rows."""
+    """Thresholds by group of surfaces (`input`, `data`, `call`) from benign rows.
+
+    The budget holds over all sources with equal weight, and a few times it over each: a mean hides
+    a source that is flagged often.
+    """
     by_group: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
     for row, score in zip(rows, scores, strict=True):
         if row.label == 0:
@@ -66,5 +74,12 @@ def calibrate(
             [(HARD if hard else 1.0) / max(sizes[source], 40) for _, source, hard in entries]
         )
         values = np.array([value for value, _, _ in entries])
-        found[group] = Threshold(weighted_threshold(values, weights, budget), budget, len(entries))
+        at = weighted_threshold(values, weights, budget)
+        for name, size in sizes.items():
+            if size >= LEAST_ROWS:
+                own = np.array([value for value, source, _ in entries if source == name])
+                hard = any(flag for _, source, flag in entries if source == name)
+                limit = budget * WORST * (3 if hard else 1)
+                at = max(at, weighted_threshold(own, np.ones(len(own)), limit))
+        found[group] = Threshold(at, budget, len(entries))
     return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from training.compose import Composer
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 
-from training import benign, direct
+from training import benign, benign_security, direct
 
 SLOT = re.compile(r"\{[A-Za-z_]\w*\}")
 SEEDS = st.integers(0, 100_000)
@@ -38,7 +38,7 @@ def test_direct_attacks_are_expanded_in_full(seed: int) -> None:
 
 def test_security_writing_quotes_attacks_and_talks_about_them() -> None:
     rng = random.Random(1)
-    texts = [benign.security_text(rng) for _ in range(200)]
+    texts = [benign_security.security_text(rng) for _ in range(200)]
     assert sum("injection" in text.lower() or "attack" in text.lower() for text in texts) > 100
     assert len(set(texts)) == len(texts)
 

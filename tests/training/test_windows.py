@@ -9,10 +9,10 @@ import pytest
 np = pytest.importorskip("numpy")
 tokenizers = pytest.importorskip("tokenizers")
 
-from training.calibrate import weighted_threshold  # noqa: E402
+from training.calibrate import calibrate, weighted_threshold  # noqa: E402
 from training.compose import Example  # noqa: E402
-from training.rows import INJECTION  # noqa: E402
-from training.score import log_odds, score_texts  # noqa: E402
+from training.rows import BENIGN, INJECTION, Row  # noqa: E402
+from training.score import TextScore, log_odds, score_texts  # noqa: E402
 from training.windows import SIZE, batches, build, cuts, pad  # noqa: E402
 
 
@@ -82,3 +82,18 @@ def test_thresholds_keep_to_their_budget() -> None:
     least = weighted_threshold(scores, np.ones(1000), 0.01)
     assert (scores >= least).sum() == 10
     assert weighted_threshold(scores, np.ones(1000), 0.0) > 999
+
+
+def test_no_single_source_is_flagged_far_beyond_the_budget() -> None:
+    rng = np.random.default_rng(1)
+    rows, scores = [], []
+    for source, centre in (("quiet", -4.0), ("calm", -4.0), ("still", -4.0), ("odd", 1.0)):
+        for number in range(300):
+            rows.append(Row("x", BENIGN, "benign_document", "document", source, str(number)))
+            value = float(rng.normal(centre, 1))
+            scores.append(TextScore(value, value, 1, 0, (0, 1), np.zeros((1, 4))))
+    at = calibrate(rows, scores, 0.01)["data"].log_odds
+    for source in ("quiet", "odd"):
+        own = [s.attack for r, s in zip(rows, scores, strict=True) if r.source == source]
+        assert sum(value >= at for value in own) <= 0.04 * len(own) + 1
+    assert sum(s.attack >= at for s in scores) <= 0.01 * len(scores) + 1

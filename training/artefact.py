@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from training.rows import Row
     from training.score import Scorer, TextScore
 
-BUDGETS = ((0.02, 0.5), (0.002, 0.75), (0.0005, 0.9))
+BUDGETS = ((0.02, 0.5), (0.005, 0.75), (0.001, 0.9))
 """Share of benign texts allowed at or above each confidence.
 
-Strict, because texts from elsewhere are flagged several times as often as texts of the sources that
-were trained on: measured on rows derived from Alpaca, which are never trained on.
+A stricter one, 0.2% for 0.75, was tried before anything else was looked at: of attacks derived from
+Alpaca, which are never trained on, it let 28% pass instead of 25%, and spared no benign text more.
 """
 READ = 8
 """Windows read of a held-out text."""

@@ -170,7 +170,7 @@ def test_no_content_comes_out(scene, broken, caplog, monkeypatch):
         def crash(*args, **_kwargs):
             raise RuntimeError(f"broke on {TEXT} {args}")
 
-        module = "rune_core.event.emitter" if broken == "build" else "rune_core.pipeline"
+        module = "rune_core.queue.worker" if broken == "build" else "rune_core.pipeline"
         monkeypatch.setattr(f"{module}.{broken}", crash)
 
     shield = shield_for_tests(sink, *settings.pop("plugins"), debug=True, **settings)

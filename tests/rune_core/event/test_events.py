@@ -7,19 +7,22 @@ import re
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rune_core import Action, Shield, ShieldConfig
-from rune_core.event.jsonl import JsonlSink
+from rune_core import Action, ConfigError, Shield, ShieldConfig
+from rune_core.event.decode import decode, decode_lenient
 from rune_core.event.mask import mask
 from rune_core.event.schema import Event
 from rune_core.ids import keyed_hash, safe_name, uuid7
 from rune_core.layers.base import LayerStatus
 from rune_core.policy.model import Mode
+from rune_core.queue.loss import REASONS
+from rune_core.sinks.jsonl import JsonlSink
 from rune_core.testing import FakeScanner, RecordingSink, shield_for_tests
 from rune_scanner.finding import Severity, Surface, Threat
 
@@ -209,7 +212,7 @@ def test_a_full_queue_drops_and_counts(monkeypatch):
             gate.wait(5)
             super().write(events)
 
-    monkeypatch.setattr("rune_core.event.emitter.MAX_QUEUED", 5)
+    monkeypatch.setattr("rune_core.queue.emitter.MAX_QUEUED", 5)
     sink = Slow()
     with shield_for_tests(sink, event_batch_size=1) as shield:
         for _ in range(30):
@@ -289,7 +292,7 @@ def test_a_file_that_cannot_be_written_costs_events_not_scans(tmp_path):
 
 APPEND = """
 import pathlib, sys
-from rune_core.event.jsonl import JsonlSink
+from rune_core.sinks.jsonl import JsonlSink
 from rune_core.event.schema import Event
 sink = JsonlSink(pathlib.Path(sys.argv[1]), max_bytes=0, keep=0)
 event = Event(event_id="e", timestamp="t", event_type="scan", surface="input", action="allow",
@@ -358,3 +361,74 @@ def test_events_are_written_when_a_script_just_ends(tmp_path):
     env = {**os.environ, "RUNE_EVENTS_PATH": str(tmp_path / "e.jsonl"), "RUNE_L1_ENABLED": "0"}
     subprocess.run([sys.executable, "-c", script], env=env, check=True)
     assert len(lines_of(tmp_path / "e.jsonl")) == 1
+
+
+# -- versions
+
+
+def test_an_event_of_a_newer_version_is_read_leniently_and_refused_strictly():
+    (event,) = recorded(
+        lambda shield: shield.validate_action("send_email", {"to": "bob"}),
+        FakeScanner({"bob": Threat.PII_EXPOSURE}),
+    )
+    line = json.loads(msgspec.json.encode(event))
+    newer = {
+        **line,
+        "colour": "red",
+        "layers": [{**entry, "gpu": True} for entry in line["layers"]],
+        "arguments": [{**entry, "kind": "text"} for entry in line["arguments"]],
+    }
+    assert decode(json.dumps(line)) == event
+    with pytest.raises(msgspec.ValidationError, match="unknown field"):
+        decode(json.dumps(newer))
+    assert json.loads(msgspec.json.encode(decode_lenient(json.dumps(newer)))) == line
+    with pytest.raises(msgspec.ValidationError):
+        decode_lenient(json.dumps({**newer, "action": "explode"}))
+
+
+def test_a_configured_key_makes_hashes_comparable_across_processes():
+    script = """
+import sys
+from rune_core.testing import RecordingSink, shield_for_tests
+sink = RecordingSink()
+with shield_for_tests(sink) as shield:
+    shield.validate_action("send_email", {"to": "bob"})
+event = sink.events[0]
+print(event.hash_key_id, event.arguments[0].hash)
+"""
+
+    def told(key):
+        env = {**os.environ, "RUNE_EVENT_HASH_KEY": key}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True
+        )
+        return tuple(done.stdout.split())
+
+    assert told("a secret of the team") == told("a secret of the team")
+    assert not set(told("a secret of the team")) & set(told("another secret, longer"))
+    assert not set(told("")) & set(told(""))
+
+
+def test_the_hash_key_is_not_shown():
+    config = ShieldConfig(event_hash_key="a secret of the team")
+    assert "secret" not in repr(config)
+    with pytest.raises(ConfigError, match="event_hash_key: must have at least 16"):
+        ShieldConfig(event_hash_key="short")
+
+
+def test_standard_output_can_be_a_sink(capsys):
+    config = ShieldConfig(events_to_file=False, events_to_stdout=True, plugins_enabled=False)
+    with Shield(config=config) as shield:
+        shield.scan_input("hello")
+        shield.scan_output("hello")
+    lines = capsys.readouterr().out.splitlines()
+    assert [decode(line).surface for line in lines] == ["input", "output"]
+
+
+def test_every_field_and_every_loss_is_explained():
+    page = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)))
+    fields = {field.name for field in msgspec.structs.fields(Event)}
+    assert fields - set(told) == set()
+    section = page.partition("## Losses")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(REASONS)

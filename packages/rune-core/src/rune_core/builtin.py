@@ -27,7 +27,7 @@ class StyleRedactor:
 
 
 class BuiltinPlugin:
-    """The built-in layers, styles and event file."""
+    """The built-in layers, styles and event sinks."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = tuple(layers)
@@ -44,12 +44,13 @@ class BuiltinPlugin:
 
     @hookimpl
     def rune_event_sinks(self, config: ShieldConfig) -> Iterable[EventSink]:
-        if not config.events_to_file:
-            return []
-        from rune_core.event.jsonl import JsonlSink
+        if config.events_to_file:
+            from rune_core.sinks.jsonl import JsonlSink
 
-        return [
-            JsonlSink(
+            yield JsonlSink(
                 config.events_file, max_bytes=config.events_max_bytes, keep=config.events_keep
             )
-        ]
+        if config.events_to_stdout:
+            from rune_core.sinks.stdout import StdoutSink
+
+            yield StdoutSink()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BUILTIN_STYLES = frozenset(("label", "mask", "hash", "remove"))
 CONFIG_FILE_VARIABLE = "RUNE_CONFIG"
 _VARIABLES = {"local_policies_path": "RUNE_POLICIES"}
+_MIN_SECRET = 16
+_UNSHOWN = frozenset(("api_key", "event_hash_key"))
 _TRUE = frozenset(("1", "true", "yes", "on"))
 _FALSE = frozenset(("0", "false", "no", "off", ""))
 
@@ -46,6 +48,13 @@ def _text(value: object) -> str:
 
 def _optional_text(value: object) -> str | None:
     return _text(value) or None
+
+
+def _secret(value: object) -> str | None:
+    text = _optional_text(value)
+    if text is not None and len(text) < _MIN_SECRET:
+        raise ValueError(f"must have at least {_MIN_SECRET} characters")
+    return text
 
 
 def _path(value: object) -> Path | None:
@@ -246,7 +255,18 @@ class ShieldConfig:
         "size at which the events file is rotated; 0 for never",
     )
     events_keep: int = _setting("events_keep", 3, _count, "rotated events files to keep")
-    event_batch_size: int = _setting("event_batch_size", 50, _count, "events written together")
+    events_to_stdout: bool = _setting(
+        "events_to_stdout", False, _bool, "write events to standard output, one JSON object a line"
+    )
+    event_hash_key: str | None = _setting(
+        "event_hash_key",
+        None,
+        _secret,
+        "key for the hashes of arguments, at least 16 characters; by default random per process",
+    )
+    event_batch_size: int = _setting(
+        "event_batch_size", 50, _count, "events that are written without waiting for more"
+    )
     event_flush_interval_seconds: float = _setting(
         "event_flush_interval_seconds", 5.0, _seconds, "how long an event waits at most"
     )
@@ -276,7 +296,7 @@ class ShieldConfig:
         shown = ", ".join(
             f"{item.name}={getattr(self, item.name)!r}"
             for item in fields(self)
-            if item.name != "api_key"
+            if item.name not in _UNSHOWN
         )
         return f"ShieldConfig({shown})"
 

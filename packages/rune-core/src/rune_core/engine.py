@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from rune_core.config import ShieldConfig
     from rune_core.connection import Connection
     from rune_core.context import ScanContext
-    from rune_core.event.emitter import Emitter
     from rune_core.hookspecs import Redactor
     from rune_core.plugins import Plugins
     from rune_core.policy.compiled import CompiledPolicy
+    from rune_core.queue.emitter import Emitter
     from rune_core.result import ScanResult
     from rune_scanner.finding import Finding
 
@@ -205,7 +205,7 @@ class Engine:
         if self._emitter is None:
             with self._lock:
                 if self._emitter is None:
-                    from rune_core.event.emitter import Emitter
+                    from rune_core.queue.emitter import Emitter
 
                     self._emitter = Emitter(self.config, self.plugins.event_sinks(), self.tally)
         return self._emitter

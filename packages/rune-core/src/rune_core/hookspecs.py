@@ -10,7 +10,7 @@ A plug-in is a module or object with functions of these names, marked with ``hoo
         return [MyScanner()]
 
 Hooks register; Rune's own pipeline runs what they registered. Rune's own layers, redaction
-styles and event file are registered by ``rune_core.builtin`` through these same hooks. A hook
+styles and event sinks are registered by ``rune_core.builtin`` through these same hooks. A hook
 that raises is reported in ``shield.coverage()`` and takes nothing else down with it.
 """
 
@@ -52,7 +52,12 @@ class Redactor(Protocol):
 
 
 class EventSink(Protocol):
-    """Takes events. Called on one background thread, never on the thread of a scan."""
+    """Takes events. Called on one background thread, never on the thread of a scan.
+
+    A sink may also have ``flush(seconds) -> bool`` (hand on what it holds; False when that takes
+    longer), ``lost(losses)`` (told of events that will never come: see ``queue.loss.Loss``) and
+    ``forked()`` (called in the child of a fork, before anything else).
+    """
 
     name: str
 

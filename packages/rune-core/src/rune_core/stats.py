@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from rune_core.action import Action
+from rune_core.forks import fork_safe
 from rune_core.layers.base import LayerStatus
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Tally:
     """Counts, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = fork_safe(RLock())
         self._totals: Counter[str] = Counter()
         self._surfaces: Counter[str] = Counter()
         self._layers: Counter[tuple[str, str, str]] = Counter()

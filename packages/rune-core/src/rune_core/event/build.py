@@ -1,68 +1,45 @@
-"""Build an event from a result. Pure, but for the clock and the random id."""
+"""Build an event from a draft. Pure, but for the random id."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from rune_core.event.draft import MAX_ENTRIES
 from rune_core.event.schema import ArgumentEntry, Event, LayerEntry, RuleEntry
-from rune_core.ids import keyed_hash, uuid7
+from rune_core.ids import uuid7
 from rune_core.version import VERSION
-from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from rune_core.context import ScanContext
-    from rune_core.event.schema import EventType
-    from rune_core.result import ScanResult
-
-MAX_ENTRIES = 64
+    from rune_core.event.draft import Draft
 
 
-def build(
-    result: ScanResult,
-    context: ScanContext,
-    *,
-    tool_risk: str | None = None,
-    arguments: object = None,
-    event_type: EventType | None = None,
-) -> Event:
-    """Describe a result without content. Names in it still have to pass ``mask``.
-
-    Args:
-        result: The result.
-        context: Where the text came from.
-        tool_risk: The tool's risk.
-        arguments: A tool call's arguments as the caller passed them; hashed and measured here.
-        event_type: By default ``tool_call`` for calls and ``scan`` for the rest.
-    """
-    decision, verdict = result.decision, result.verdict
-    call = result.surface is Surface.TOOL_CALL
+def build(draft: Draft) -> Event:
+    """Describe a result without content. Names in it still have to pass ``mask``."""
+    decision, verdict = draft.decision, draft.verdict
+    action, monitored = decision.action, decision.monitored_action
     return Event(
-        event_id=str(uuid7()),
-        timestamp=_timestamp(time.time_ns()),
-        event_type=event_type or ("tool_call" if call else "scan"),
-        surface=_name(result.surface),
-        action=_name(decision.action),
-        monitored_action=None
-        if decision.monitored_action is decision.action
-        else _name(decision.monitored_action),
-        agent_id=context.agent_id,
-        agent_tags=context.agent_tags[:MAX_ENTRIES],
-        session_id=context.session.id,
-        sequence=context.session.next_sequence(),
-        parent_id=context.parent_id,
+        event_id=str(uuid7(draft.at)),
+        timestamp=_timestamp(draft.at),
+        event_type=draft.category,  # type: ignore[arg-type]
+        surface=_name(draft.surface),
+        action=_name(action),
+        monitored_action=None if monitored is action else _name(monitored),
+        agent_id=draft.agent_id,
+        agent_tags=draft.agent_tags,
+        session_id=draft.session_id,
+        sequence=draft.sequence,
+        parent_id=draft.parent_id,
         risk_score=round(verdict.risk_score, 4),
         threat_type=None if verdict.threat_type is None else _name(verdict.threat_type),
         threats=tuple(_name(threat) for threat in verdict.scores),
         severity=None if verdict.severity is None else _name(verdict.severity),
-        detectors=tuple(dict.fromkeys(f.rule_id for f in result.findings))[:MAX_ENTRIES],
+        detectors=draft.detectors,
         decision_id=decision.id,
         policy=decision.policy,
         policy_revision=decision.revision,
-        rule=decision.rule,
+        rule=draft.alert_rule if draft.alert_rule is not None else decision.rule,
         rules=tuple(
             RuleEntry(
                 rule=match.rule,
@@ -83,64 +60,38 @@ def build(
                 score=None if report.score is None else round(report.score, 4),
                 complete=report.complete,
             )
-            for report in result.reports[:MAX_ENTRIES]
+            for report in draft.reports
         ),
-        latency_ms=round(result.scan_latency_ms, 3),
-        degraded=result.degraded,
-        cached=result.cached,
-        redacted=result.sanitized_content is not None,
-        approval=cast("Any", decision.approval),
-        tool=context.tool,
-        tool_risk=cast("Any", tool_risk),
-        tool_definition_hash=context.tool_definition_hash,
-        arguments=_arguments(arguments, _origins(result)) if call else (),
-        size=result.scanned_length,
-        framework=context.framework or context.session.framework,
-        adapter=context.adapter,
+        latency_ms=round(draft.latency_ms, 3),
+        degraded=verdict.degraded,
+        cached=draft.cached,
+        redacted=draft.redacted,
+        approval=decision.approval,
+        tool=draft.tool,
+        tool_risk=draft.tool_risk,  # type: ignore[arg-type]
+        tool_definition_hash=draft.tool_definition_hash,
+        arguments=_arguments(draft),
+        hash_key_id=draft.hash_key_id if draft.arguments else None,
+        size=draft.size,
+        framework=draft.framework,
+        adapter=draft.adapter,
         sdk_version=VERSION,
     )
 
 
 def _name(member: Any) -> Any:
     """The bare string of an enum member, as msgspec's literals want it."""
-    return member.value
+    return member._value_  # what .value reads, without a descriptor written in Python
 
 
-def _origins(result: ScanResult) -> dict[str, tuple[Any, ...]]:
-    """The kinds of origin of each top-level argument."""
+def _arguments(draft: Draft) -> tuple[ArgumentEntry, ...]:
     kinds: dict[str, set[str]] = {}
-    for path, found in result.call.origin_kinds().items() if result.call is not None else ():
+    for path, found in (draft.origins or {}).items():
         kinds.setdefault(re.split(r"[.\[]", path, maxsplit=1)[0], set()).update(found)
-    return {name: tuple(sorted(found)) for name, found in kinds.items()}
-
-
-def _arguments(
-    arguments: object, origins: Mapping[str, tuple[Any, ...]]
-) -> tuple[ArgumentEntry, ...]:
-    if not isinstance(arguments, Mapping):
-        arguments = {"args": arguments}
-    entries: list[ArgumentEntry] = []
-    for name, value in arguments.items():
-        if len(entries) == MAX_ENTRIES:
-            break
-        text = value if isinstance(value, str) else _canonical(value)
-        entries.append(
-            ArgumentEntry(
-                name=str(name),
-                hash=keyed_hash(text),
-                size=len(text),
-                origins=origins.get(str(name), ()),
-            )
-        )
-    return tuple(entries)
-
-
-def _canonical(value: object) -> str:
-    from rune_core.values import render
-
-    if value is None or isinstance(value, bool | int | float):
-        return json.dumps(value)
-    return json.dumps(render(value).plain, sort_keys=True, ensure_ascii=False)
+    return tuple(
+        ArgumentEntry(name=name, hash=digest, size=size, origins=tuple(sorted(kinds.get(name, ()))))  # type: ignore[arg-type]
+        for name, digest, size in draft.arguments
+    )
 
 
 def _timestamp(nanoseconds: int) -> str:

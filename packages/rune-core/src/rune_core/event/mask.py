@@ -15,14 +15,19 @@ from rune_core.ids import MASKED_NAME, keyed_hash, safe_name, safe_title
 
 if TYPE_CHECKING:
     from rune_core.event.schema import Event
+    from rune_core.ids import KeyedHash
 
 
 class CannotMaskError(Exception):
     """An event that could not be made fit to leave. Its message holds no content."""
 
 
-def mask(event: Event) -> Event:
+def mask(event: Event, hashed: KeyedHash = keyed_hash) -> Event:
     """The event with every doubtful name replaced.
+
+    Args:
+        event: The event.
+        hashed: Stands in for an id that an application chose and that is no identifier.
 
     Raises:
         CannotMaskError: It cannot be made fit.
@@ -34,7 +39,7 @@ def mask(event: Event) -> Event:
             event,
             agent_id=safe_title(event.agent_id),
             agent_tags=tuple(_title(tag) for tag in event.agent_tags),
-            session_id=_hashed(event.session_id),
+            session_id=_hashed(event.session_id, hashed),
             parent_id=safe_name(event.parent_id),
             detectors=tuple(_name(detector) for detector in event.detectors),
             policy=safe_title(event.policy),
@@ -94,7 +99,7 @@ def _title(name: str) -> str:
     return safe_title(name) or MASKED_NAME
 
 
-def _hashed(name: str | None) -> str | None:
+def _hashed(name: str | None, hashed: KeyedHash) -> str | None:
     """An id that an application chose, such as a user's mail address, keeps apart but unread."""
     safe = safe_name(name)
-    return keyed_hash(name) if name is not None and safe != name else safe
+    return hashed(name) if name is not None and safe != name else safe

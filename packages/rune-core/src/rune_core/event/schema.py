@@ -68,8 +68,9 @@ class RuleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class ArgumentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One argument of a tool call: its size and a keyed hash, never its value.
 
-    The hash is HMAC-SHA-256 under a key that lives and dies with the process, cut to 128 bits:
-    equal values can be told within one process, and none can be guessed from outside.
+    The hash is keyed BLAKE2b of 128 bits. Its key is random and dies with the process, or is the
+    one that is configured (``event_hash_key``): equal values can be told where ``hash_key_id`` of
+    the event is the same, and none can be guessed by who lacks the key.
     """
 
     name: Id
@@ -122,6 +123,9 @@ class Event(
     tool_risk: RiskName | None = None
     tool_definition_hash: Id | None = None
     arguments: tuple[ArgumentEntry, ...] = ()
+    """The first 64 of a call's arguments."""
+    hash_key_id: Hash | None = None
+    """Which key ``arguments`` were hashed with. Tells keys apart; says nothing about them."""
     size: Count = 0
     """Characters scanned."""
     framework: Id | None = None

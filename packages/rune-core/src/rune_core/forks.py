@@ -1,0 +1,51 @@
+"""What must happen in the child of a fork: locks that another thread held are free again.
+
+A fork copies every lock as it is, and none of the threads that would release them.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_L = TypeVar("_L")
+
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+_methods: list[weakref.WeakMethod[Callable[[], None]]] = []
+
+
+def fork_safe(lock: _L) -> _L:
+    """``lock`` itself; free in every child, whoever held it in the parent.
+
+    Args:
+        lock: A ``threading.Lock`` or ``RLock``. The state behind it must be whole at any moment,
+            or be made anew by a method given to ``in_child``.
+    """
+    _locks.add(lock)
+    return lock
+
+
+def in_child(method: Callable[[], None]) -> None:
+    """Call a bound method in every child of a fork, as long as its object lives.
+
+    Methods are called in the order in which they were given, after all locks are free.
+    """
+    _methods[:] = [known for known in _methods if known() is not None]
+    _methods.append(weakref.WeakMethod(method))
+
+
+def _after_fork() -> None:
+    for lock in list(_locks):
+        lock._at_fork_reinit()
+    for reference in _methods:
+        method = reference()
+        if method is not None:
+            method()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

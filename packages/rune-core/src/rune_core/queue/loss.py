@@ -1,0 +1,71 @@
+"""Losses: events that will never arrive, counted by reason and category."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from rune_core.forks import fork_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rune_core.stats import Tally
+
+REASONS = {
+    "queue_full": "the memory front was full",
+    "unmaskable": "the event could not be built or masked, so it must not leave",
+    "sink_failed": "no sink took it",
+    "no_sink": "there is nowhere for it to go",
+    "closed": "the Shield was closed, or the process ended, before it was written",
+}
+"""Every reason there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How many events of one category were lost for one reason."""
+
+    reason: str
+    category: str
+    count: int
+
+
+class Losses:
+    """Counts losses until somebody takes them to report them. Any thread may add.
+
+    Args:
+        tally: Counts them too, for ``shield.stats``.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._lock = fork_safe(RLock())
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, reason: str, category: str, count: int = 1) -> None:
+        """Count lost events."""
+        if count <= 0:
+            return
+        self._tally.lose(reason, count)
+        with self._lock:
+            self._counts[reason, category] += count
+
+    def add_each(self, reason: str, categories: Iterable[str]) -> None:
+        """Count one lost event for each category named."""
+        for category, count in Counter(categories).items():
+            self.add(reason, category, count)
+
+    def take(self) -> list[Loss]:
+        """What was counted since the last time."""
+        if not self._counts:
+            return []
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        return [Loss(reason, category, count) for (reason, category), count in counts.items()]
+
+    def forget(self) -> None:
+        """Start at nothing: in a forked child the parent reports what it counted."""
+        self._counts = Counter()

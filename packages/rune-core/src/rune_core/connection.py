@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import socket
 import ssl
 import threading
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from rune_core.endpoint import checked_key, server_url
 from rune_core.errors import ConfigError, ServerAnswerError, ServerUnreachableError
-from rune_core.fork import unforked
+from rune_core.forks import in_child, unforked
 from rune_core.instance import instance_id
 from rune_core.server_answer import Answer
 from rune_core.server_fault import said, status_error, transport_error
@@ -73,7 +72,7 @@ class Connection:
             _log.warning("tls_verify is off: anybody on the way can pose as %s", self.url)
         self._closed = False
         self._reset()
-        _connections.add(self)
+        in_child(self._reset)
 
     @staticmethod
     def of(config: ShieldConfig) -> Connection | None:
@@ -390,15 +389,3 @@ def _check_progress(size: int, max_bytes: int, deadline: float, url: str) -> Non
         raise ServerAnswerError(f"{url}: the answer is longer than {max_bytes} bytes")
     if time.monotonic() > deadline:
         raise ServerUnreachableError(f"{url}: the answer came too slowly", reason="timeout")
-
-
-_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for connection in list(_connections):
-        connection._reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rune_core.bundle.backoff import Backoff
 from rune_core.errors import ServerAnswerError, ServerError
 from rune_core.failure import describe
-from rune_core.fork import unforked
+from rune_core.forks import unforked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import random
 import threading
 import time
@@ -16,7 +15,7 @@ from rune_core.bundle.backoff import Backoff
 from rune_core.bundle.persist import BundleFileError
 from rune_core.errors import ServerAnswerError, ServerError
 from rune_core.failure import describe
-from rune_core.fork import unforked
+from rune_core.forks import in_child, unforked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +102,7 @@ class PolicySync:
         self._state = SyncState()
         self._stopped = False
         self._reset()
+        in_child(self._reset)
         _syncs.add(self)
 
     @property
@@ -338,11 +338,4 @@ def _stop_all() -> None:
         sync.stop()
 
 
-def _after_fork() -> None:
-    for sync in list(_syncs):
-        sync._reset()
-
-
 atexit.register(_stop_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

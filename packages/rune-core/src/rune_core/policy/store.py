@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-import weakref
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from rune_core.errors import PolicyError, PolicyLoadError
 from rune_core.failure import describe
+from rune_core.forks import fork_safe
 from rune_core.policy.compiled import CompiledPolicy
 
 if TYPE_CHECKING:
@@ -66,14 +65,13 @@ class PolicyStore:
         self._location = location
         self._text = text
         self._check_seconds = check_seconds if location is not None else 0.0
-        self._lock = Lock()
+        self._lock = fork_safe(Lock())
         self._current: CompiledPolicy | None = None
         self._errors: tuple[PolicyError, ...] = ()
         self._next_check = time.monotonic() + self._check_seconds
         self._signature = self._sign()
         self._own: tuple[PolicyFile, ...] = self._load_own()
         self._bundle: tuple[PolicyFile, ...] = ()
-        _stores.add(self)
 
     @property
     def errors(self) -> tuple[PolicyError, ...]:
@@ -163,16 +161,3 @@ class PolicyStore:
             # A file that goes away between listing and looking: the next look sees it gone.
             return (("", 0, 0),)
         return tuple(signature)
-
-
-_stores: weakref.WeakSet[PolicyStore] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """A thread of the parent may have held a lock: it is not here to release it."""
-    for store in list(_stores):
-        store._lock = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -172,9 +172,8 @@ class StreamGate:
         if not self.stopped and guarded.redacted and before:
             if guarded.text_to_use.startswith(before):
                 return guarded.text_to_use[len(before) :]
-            # A cut would reach into what is already out: what is left of it goes on its own.
-            guarded = yield part
-            self._note(guarded)
+            # A cut reaches into what is already out: what stands from there on goes on, cut.
+            return guarded.text_to_use[_in_common(before, guarded.text_to_use) :]
         if self.stopped:
             return guarded.text_to_use
         return guarded.text_to_use if guarded.redacted else part
@@ -235,6 +234,12 @@ def _tail(text: str) -> str:
     text = text[-_REMEMBERED:]
     space = _SPACE.search(text)
     return text[space.end() :] if space else text
+
+
+def _in_common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 _SPACE: Final = re.compile(r"\s+")

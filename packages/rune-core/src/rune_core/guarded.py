@@ -99,14 +99,20 @@ def guarded_value(
 
 
 def guarded_call(
-    args: Mapping[str, Any], rendered: Rendered, result: ScanResult, on_block: OnBlock
+    args: Mapping[str, Any],
+    rendered: Rendered,
+    result: ScanResult,
+    on_block: OnBlock,
+    *,
+    defer: bool = False,
 ) -> GuardedCall:
-    """Apply ``on_block`` to a call's result.
+    """Apply ``on_block`` to a call's result. With ``defer`` a question does not stop the call yet.
 
     Raises:
         ShieldBlockedError: The call is stopped and ``on_block`` is ``raise``.
     """
-    stopped, message = _stop(result, on_block)
+    later = defer and result.action is Action.ASK
+    stopped, message = (False, "") if later else _stop(result, on_block)
     return GuardedCall(stopped, message, result, {} if stopped else _used(args, rendered, result))
 
 

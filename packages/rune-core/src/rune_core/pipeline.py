@@ -67,6 +67,8 @@ class Request:
         context: Where it came from.
         approve: Put an ``ask`` to this handler; None to return the question unanswered.
         alert: Emit an alert event when the text or call should be stopped.
+        defer: Leave an ``ask`` for later: it is neither counted nor recorded, for the call will be
+            decided about again when it is about to be made.
     """
 
     rendered: Rendered
@@ -74,6 +76,7 @@ class Request:
     context: ScanContext
     approve: ApprovalHandler | None = None
     alert: bool = False
+    defer: bool = False
 
 
 @dataclass(slots=True)
@@ -103,10 +106,13 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     except Exception as error:  # noqa: BLE001 - our own fault must not crash the host
         result = _crashed(request, state, describe(error), started)
     stopped = _stopped(result)
-    if stopped and state.taken is not None:
+    deferred = request.defer and result.action is Action.ASK
+    if (stopped or deferred) and state.taken is not None:
         state.taken.give_back()
     if state.counted is not None:
-        state.counted.settle(made=not stopped)
+        state.counted.settle(made=not (stopped or deferred))
+    if deferred:
+        return result
     engine.record(result, request.context, state.tool_risk, request.value)
     if stopped and request.alert:
         engine.alert(result.decision.rule or "", result, request.context)
@@ -171,8 +177,11 @@ def _steps(
         cached=state.cached,
         call=state.call,
     )
-    if decision.action is Action.ASK and request.approve is not None:
-        result = yield from _ask(request, result)
+    if decision.action is Action.ASK:
+        if request.defer:
+            return result
+        if request.approve is not None:
+            result = yield from _ask(request, result)
     for name in evaluation.alerts:
         engine.alert(name, result, context)
     return result

@@ -339,6 +339,8 @@ class Shield:
         context: ContextLike = None,
         *,
         on_block: str | OnBlock | None = None,
+        approve: ApprovalHandler | None = None,
+        defer: bool = False,
         **fields: Unpack[CallFields],
     ) -> GuardedCall:
         """Decide about a tool call, ask for approval if it must be, and say how to call.
@@ -348,6 +350,9 @@ class Shield:
             args: Its arguments by name.
             context: As in ``scan_input``.
             on_block: What to do when it is stopped; by default as the Shield is set.
+            approve: Asked instead of the Shield's approval handler.
+            defer: Ask nobody yet. A call that has to be asked about comes back with its arguments
+                and ``action`` ``ask``; it must be guarded again when it is about to be made.
             fields: As in ``scan_input``.
 
         Raises:
@@ -357,9 +362,15 @@ class Shield:
 
         stop = self._on_block(on_block)
         rendered, pipeline = self._pipeline(
-            Surface.TOOL_CALL, args, context, {**fields, "tool": tool}, on_block=stop
+            Surface.TOOL_CALL,
+            args,
+            context,
+            {**fields, "tool": tool},
+            on_block=stop,
+            approve=approve,
+            defer=defer,
         )
-        return guarded_call(args, rendered, drive(pipeline), stop)
+        return guarded_call(args, rendered, drive(pipeline), stop, defer=defer)
 
     async def aguard_call(
         self,
@@ -368,6 +379,8 @@ class Shield:
         context: ContextLike = None,
         *,
         on_block: str | OnBlock | None = None,
+        approve: ApprovalHandler | None = None,
+        defer: bool = False,
         **fields: Unpack[CallFields],
     ) -> GuardedCall:
         """``guard_call`` on an event loop."""
@@ -375,9 +388,15 @@ class Shield:
 
         stop = self._on_block(on_block)
         rendered, pipeline = self._pipeline(
-            Surface.TOOL_CALL, args, context, {**fields, "tool": tool}, on_block=stop
+            Surface.TOOL_CALL,
+            args,
+            context,
+            {**fields, "tool": tool},
+            on_block=stop,
+            approve=approve,
+            defer=defer,
         )
-        return guarded_call(args, rendered, await adrive(pipeline), stop)
+        return guarded_call(args, rendered, await adrive(pipeline), stop, defer=defer)
 
     @overload
     def protect(self, function: _F, /) -> _F: ...
@@ -532,6 +551,8 @@ class Shield:
         fields: ContextFields,
         *,
         on_block: OnBlock | None = None,
+        approve: ApprovalHandler | None = None,
+        defer: bool = False,
     ) -> tuple[Rendered, Generator[Effect, Any, ScanResult]]:
         from rune_core.pipeline import Request, inspect_text
         from rune_core.values import render
@@ -546,8 +567,11 @@ class Shield:
             rendered=rendered,
             value=content,
             context=self._context(Surface(surface), context, fields),
-            approve=None if on_block is None else (self.approval_handler or _unavailable),
+            approve=(
+                None if on_block is None else approve or self.approval_handler or _unavailable
+            ),
             alert=on_block is OnBlock.ALERT,
+            defer=defer,
         )
         return rendered, inspect_text(request, self._engine)
 

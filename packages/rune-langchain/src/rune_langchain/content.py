@@ -5,24 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rune_core.adapters.walk import Check, Walk, each, must_pass
+from rune_langchain.calls import CALL_BLOCKS, CALL_DELTA
 
 if TYPE_CHECKING:
     from rune_scanner.finding import Surface
 
-# Calls are guarded where they are executed; ids, signatures and binary data are no language.
-_CALL_BLOCKS = frozenset(
-    (
-        "tool_use",
-        "tool_call",
-        "tool_call_chunk",
-        "server_tool_use",
-        "server_tool_call",
-        "server_tool_call_chunk",
-        "function_call",
-        "input_json_delta",
-    )
-)
-_OPAQUE_KEYS = frozenset(
+# Ids, signatures and binary data are no language.
+OPAQUE_KEYS = frozenset(
     (
         "type",
         "id",
@@ -67,11 +56,11 @@ def over_content(content: Any, surface: Surface, tool: str | None, *, remember: 
         )
         return content if _same(content, items) else items
     if isinstance(content, dict):
-        if content.get("type") in _CALL_BLOCKS:
-            return content
+        if content.get("type") in CALL_BLOCKS or content.get("type") == CALL_DELTA:
+            return content  # calls are ruled on as calls
         parts = {}
         for key, item in content.items():
-            if key in _OPAQUE_KEYS:
+            if key in OPAQUE_KEYS:
                 parts[key] = item
             else:
                 parts[key] = yield from over_content(item, surface, tool, remember=remember)

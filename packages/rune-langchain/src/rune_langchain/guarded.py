@@ -130,20 +130,24 @@ class Running(NamedTuple):
             method.
         owner: The id of the shield for ``call``, of the guarded object for ``body``.
         call_id: The id of the tool call, if it has one.
+        cleared: Whether the call was ruled on when the model asked for it.
     """
 
     phase: str
     owner: int
     call_id: str | None = None
+    cleared: bool = False
 
 
 _running: ContextVar[Running | None] = ContextVar("rune_langchain_running", default=None)
 
 
 @contextmanager
-def running(phase: str, owner: object, call_id: str | None = None) -> Iterator[None]:
+def running(
+    phase: str, owner: object, call_id: str | None = None, *, cleared: bool = False
+) -> Iterator[None]:
     """Name the guarded call that is going on in this context, so that nothing guards it twice."""
-    token = _running.set(Running(phase, id(owner), call_id))
+    token = _running.set(Running(phase, id(owner), call_id, cleared))
     try:
         yield
     finally:
@@ -156,7 +160,6 @@ def is_running(phase: str, owner: object) -> bool:
     return now is not None and now.phase == phase and now.owner == id(owner)
 
 
-def running_call_id() -> str | None:
-    """The id of the tool call that is going on."""
-    now = _running.get()
-    return None if now is None else now.call_id
+def running_call() -> Running | None:
+    """The innermost guarded call of this context."""
+    return _running.get()

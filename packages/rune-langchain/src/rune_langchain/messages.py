@@ -17,14 +17,16 @@ from langchain_core.messages import (
 )
 
 from rune_core.adapters.walk import Check, Ruling, Stopped, Walk
+from rune_langchain.calls import CALL_KEYS, over_calls, without_logprobs
 from rune_langchain.content import over_content
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rune_langchain.guard import Memory
+
 _OWN_ROLES = frozenset(("assistant", "ai", "system", "developer"))
-_CALL_KEYS = frozenset(("tool_calls", "function_call"))
 
 
 def over_messages(messages: Sequence[BaseMessage]) -> Walk[list[BaseMessage]]:
@@ -80,27 +82,24 @@ def texts_of(messages: Sequence[BaseMessage]) -> Iterator[Check]:
             continue
 
 
-def over_answer(message: BaseMessage) -> Walk[BaseMessage]:
-    """Check what a model said before anyone reads it.
-
-    Calls in it are checked where the tool is run.
+def over_answer(message: BaseMessage, memory: Memory) -> Walk[BaseMessage]:
+    """Check what a model said, and the calls it asks for, before anyone sees them.
 
     Raises:
         Stopped: It may not pass.
     """
+    message = yield from over_calls(message, memory)
     content = yield from over_content(message.content, Surface.OUTPUT, None, remember=False)
     extra = message.additional_kwargs
-    texts = {key: value for key, value in extra.items() if key not in _CALL_KEYS}
+    texts = {key: value for key, value in extra.items() if key not in CALL_KEYS}
     kept = yield from over_content(texts, Surface.OUTPUT, None, remember=False)
     if content is message.content and kept is texts:
         return message
-    # The tokens of a cut text stand in its log-probabilities, too.
-    metadata = {k: v for k, v in message.response_metadata.items() if k != "logprobs"}
     return message.model_copy(
         update={
             "content": content,
             "additional_kwargs": {**extra, **kept},
-            "response_metadata": metadata,
+            "response_metadata": without_logprobs(message.response_metadata),
         }
     )
 

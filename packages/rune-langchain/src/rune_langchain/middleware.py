@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware
+from langchain_core.tools import BaseTool
 
 from rune_langchain.guard import guard_for
 from rune_langchain.model import guard_model
-from rune_langchain.tool import guard_tool
+from rune_langchain.tool import defined, guard_tool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +57,7 @@ class ShieldMiddleware(_Middleware):
         handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
     ) -> ModelCallResult[Any]:
         """Call a guarded copy of the model."""
-        return handler(request.override(model=guard_model(request.model, self._guard)))
+        return handler(self._with_model(request))
 
     async def awrap_model_call(
         self,
@@ -64,7 +65,7 @@ class ShieldMiddleware(_Middleware):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """``wrap_model_call`` on an event loop."""
-        return await handler(request.override(model=guard_model(request.model, self._guard)))
+        return await handler(self._with_model(request))
 
     def wrap_tool_call(
         self,
@@ -81,6 +82,13 @@ class ShieldMiddleware(_Middleware):
     ) -> ToolMessage | Command[Any]:
         """``wrap_tool_call`` on an event loop."""
         return await handler(self._guarded(request))
+
+    def _with_model(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+        # These tools will be run guarded, so the model's guard can leave refusals to them.
+        self._guard.offers(defined(tool) for tool in request.tools if isinstance(tool, BaseTool))
+        for spec in getattr(request.response_format, "schema_specs", ()):
+            self._guard.memory.answers.put(spec.name, True)
+        return request.override(model=guard_model(request.model, self._guard))
 
     def _guarded(self, request: ToolCallRequest) -> ToolCallRequest:
         # A tool that the agent does not know is refused by the agent itself.

@@ -1,7 +1,6 @@
 """Guarded chat models: what goes in and what comes out is checked inside the model object.
 
-Streams are held back: the answer is collected, checked, and only then released, in the pieces in
-which it came when nothing was cut, and as one piece otherwise.
+Streams go through stream gates: text is released as soon as no finding can reach into it any more.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from rune_core.adapters.walk import Stopped, Walk
 from rune_core.errors import ShieldBlockedError
+from rune_langchain.calls import without_logprobs
 from rune_langchain.guarded import guarded_copy, is_running, require_guard, running
 from rune_langchain.messages import ids_of, over_answer, over_definitions, over_messages
+from rune_langchain.stream import HeldAnswer
+from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rune_langchain.guard import Guard
 
 _DEFINITIONS = ("tools", "functions")
+_END: Any = object()
 _NEEDS_TOOLS = ("tool_choice", "parallel_tool_calls", "function_call")
 
 
@@ -75,13 +77,14 @@ def _generate(base: type[BaseChatModel]) -> Any:
             kwargs |= _manager(original, run_manager)
             return original(self, messages, stop=stop, **kwargs)
         guard = require_guard(self)
+        guard.answers(run_manager)
         session = _session(guard, messages)
         try:
             messages, kwargs = guard.run(_over_request(messages, kwargs), session)
             with running("body", self):
                 # No run manager: a model that streams inside would hand it unchecked tokens.
                 result = original(self, messages, stop=stop, **kwargs)
-            result = guard.run(_over_result(result), session)
+            result = guard.run(_over_result(result, guard), session)
         except Stopped as halt:
             result = _instead(guard, halt)
         _belong(guard, session, messages, [g.message for g in result.generations])
@@ -105,12 +108,13 @@ def _agenerate(base: type[BaseChatModel]) -> Any:
             kwargs |= _manager(original, run_manager)
             return await original(self, messages, stop=stop, **kwargs)
         guard = require_guard(self)
+        guard.answers(run_manager)
         session = _session(guard, messages)
         try:
             messages, kwargs = await guard.arun(_over_request(messages, kwargs), session)
             with running("body", self):
                 result = await original(self, messages, stop=stop, **kwargs)
-            result = await guard.arun(_over_result(result), session)
+            result = await guard.arun(_over_result(result, guard), session)
         except Stopped as halt:
             result = _instead(guard, halt)
         _belong(guard, session, messages, [g.message for g in result.generations])
@@ -135,19 +139,37 @@ def _stream(base: type[BaseChatModel]) -> Any:
             yield from original(self, messages, stop=stop, **kwargs)
             return
         guard = require_guard(self)
+        guard.answers(run_manager)
         session = _session(guard, messages)
+        seen: list[str | None] = []
+        source: Iterator[ChatGenerationChunk] = iter(())
         try:
             messages, kwargs = guard.run(_over_request(messages, kwargs), session)
-            with running("body", self):
-                chunks = list(original(self, messages, stop=stop, **kwargs))
-            chunks = guard.run(_over_chunks(chunks), session)
+            held = _held(guard, session)
+            # No run manager: the model would hand it unchecked tokens.
+            source = original(self, messages, stop=stop, **kwargs)
+            while True:
+                # Only while the model's own code runs: between the chunks, the consumer's does.
+                with running("body", self):
+                    chunk = next(source, _END)
+                walk = held.end() if chunk is _END else held.feed(chunk)
+                for shown in guard.run(walk, session):
+                    _met(guard, session, messages, shown, seen)
+                    if run_manager is not None:
+                        run_manager.on_llm_new_token(shown.text, chunk=shown)
+                    yield shown
+                if chunk is _END:
+                    break
         except Stopped as halt:
-            chunks = _chunks(_instead(guard, halt))
-        _belong(guard, session, messages, [chunk.message for chunk in chunks])
-        for chunk in chunks:
+            shown = _as_chunk(_instead(guard, halt))
+            _met(guard, session, messages, shown, seen)
             if run_manager is not None:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+                run_manager.on_llm_new_token(shown.text, chunk=shown)
+            yield shown
+        finally:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
 
     return _stream
 
@@ -169,20 +191,35 @@ def _astream(base: type[BaseChatModel]) -> Any:
                 yield chunk
             return
         guard = require_guard(self)
+        guard.answers(run_manager)
         session = _session(guard, messages)
+        seen: list[str | None] = []
+        source: Any = None
         try:
             messages, kwargs = await guard.arun(_over_request(messages, kwargs), session)
-            with running("body", self):
-                stream = original(self, messages, stop=stop, **kwargs)
-                chunks = [chunk async for chunk in stream]
-            chunks = await guard.arun(_over_chunks(chunks), session)
+            held = _held(guard, session)
+            source = original(self, messages, stop=stop, **kwargs)
+            while True:
+                with running("body", self):
+                    chunk = await anext(source, _END)
+                walk = held.end() if chunk is _END else held.feed(chunk)
+                for shown in await guard.arun(walk, session):
+                    _met(guard, session, messages, shown, seen)
+                    if run_manager is not None:
+                        await run_manager.on_llm_new_token(shown.text, chunk=shown)
+                    yield shown
+                if chunk is _END:
+                    break
         except Stopped as halt:
-            chunks = _chunks(_instead(guard, halt))
-        _belong(guard, session, messages, [chunk.message for chunk in chunks])
-        for chunk in chunks:
+            shown = _as_chunk(_instead(guard, halt))
+            _met(guard, session, messages, shown, seen)
             if run_manager is not None:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+                await run_manager.on_llm_new_token(shown.text, chunk=shown)
+            yield shown
+        finally:
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
 
     return _astream
 
@@ -247,30 +284,24 @@ def _with_definitions(
     return changed
 
 
-def _over_result(result: ChatResult) -> Walk[ChatResult]:
+def _over_result(result: ChatResult, guard: Guard) -> Walk[ChatResult]:
     generations: list[ChatGeneration] = []
     for generation in result.generations:
-        message = yield from over_answer(generation.message)
+        message = yield from over_answer(generation.message, guard.memory)
         generations.append(_with_message(generation, message))
     if all(old is new for old, new in zip(result.generations, generations, strict=True)):
         return result
     return ChatResult(generations=generations, llm_output=result.llm_output)
 
 
-def _over_chunks(chunks: list[ChatGenerationChunk]) -> Walk[list[ChatGenerationChunk]]:
-    merged = merge_chat_generation_chunks(chunks)
-    if merged is None:
-        return chunks
-    message = yield from over_answer(merged.message)
-    if message is merged.message:
-        return chunks
-    return [_with_message(merged, message)]
+def _held(guard: Guard, session: Session) -> HeldAnswer:
+    return HeldAnswer(lambda: guard.gate(Surface.OUTPUT, session), guard.memory)
 
 
 def _with_message(generation: Any, message: BaseMessage) -> Any:
     if message is generation.message:
         return generation
-    info = {k: v for k, v in (generation.generation_info or {}).items() if k != "logprobs"}
+    info = without_logprobs(generation.generation_info or {})
     return type(generation)(message=message, generation_info=info or None)
 
 
@@ -289,16 +320,11 @@ def _instead(guard: Guard, halt: Stopped) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-def _chunks(result: ChatResult) -> list[ChatGenerationChunk]:
-    return [
-        ChatGenerationChunk(
-            message=AIMessageChunk(
-                content=generation.message.content,
-                response_metadata=generation.message.response_metadata,
-            )
-        )
-        for generation in result.generations
-    ]
+def _as_chunk(result: ChatResult) -> ChatGenerationChunk:
+    message = result.generations[0].message
+    return ChatGenerationChunk(
+        message=AIMessageChunk(content=message.content, response_metadata=message.response_metadata)
+    )
 
 
 def _session(guard: Guard, messages: Sequence[BaseMessage]) -> Session:
@@ -314,3 +340,20 @@ def _belong(
     guard: Guard, session: Session, messages: Sequence[BaseMessage], answers: Sequence[BaseMessage]
 ) -> None:
     guard.belongs(ids_of([*messages[-4:], *answers]), session)
+
+
+def _met(
+    guard: Guard,
+    session: Session,
+    messages: Sequence[BaseMessage],
+    chunk: ChatGenerationChunk,
+    seen: list[str | None],
+) -> None:
+    """Remember whose a chunk is, as soon as its consumer can use the ids in it."""
+    ids = [*ids_of([chunk.message])]
+    if not seen:
+        ids += ids_of(messages[-4:])
+    fresh = [known for known in ids if known and known not in seen]
+    if fresh or not seen:
+        seen += fresh or [""]
+        guard.belongs(fresh, session)

@@ -32,11 +32,13 @@ class FakeChat(BaseChatModel):
 
     Attributes:
         answers: Texts or messages, given one after the other; the last one for ever.
+        piece: Characters in a piece of a stream; by default it streams word by word.
         seen: The messages of each call.
         offered: The tool definitions of each call.
     """
 
     answers: list[str | AIMessage]
+    piece: int | None = None
     seen: list[list[BaseMessage]] = Field(default_factory=list)
     offered: list[list[dict[str, Any]]] = Field(default_factory=list)
 
@@ -77,11 +79,38 @@ class FakeChat(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         del stop, run_manager
         answer = self._next(messages, kwargs)
-        for index, call in enumerate(answer.tool_calls):
-            piece = tool_call_chunk(
-                name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index
-            )
-            message = AIMessageChunk(content="", tool_call_chunks=[piece])
+        for message in self._chunks(answer):
             yield ChatGenerationChunk(message=message)
-        for word in re.findall(r"\S+\s*|\s+", answer.text):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+
+    def _chunks(self, answer: AIMessage) -> Iterator[AIMessageChunk]:
+        """Thoughts, then words, then the calls, each call's arguments in pieces."""
+        for thought in self._pieces(str(answer.additional_kwargs.get("reasoning_content") or "")):
+            yield AIMessageChunk(content="", additional_kwargs={"reasoning_content": thought})
+        if isinstance(answer.content, str):
+            for word in self._pieces(answer.content):
+                yield AIMessageChunk(content=word)
+        else:
+            for index, block in enumerate(answer.content):
+                yield from self._block(index, block)
+        for index, call in enumerate(answer.tool_calls):
+            named = tool_call_chunk(name=call["name"], args="", id=call["id"], index=index)
+            yield AIMessageChunk(content="", tool_call_chunks=[named])
+            for part in self._pieces(json.dumps(call["args"])):
+                piece = tool_call_chunk(name=None, args=part, id=None, index=index)
+                yield AIMessageChunk(content="", tool_call_chunks=[piece])
+
+    def _block(self, index: int, block: str | dict[Any, Any]) -> Iterator[AIMessageChunk]:
+        if isinstance(block, str):
+            block = {"type": "text", "text": block}
+        kind = str(block.get("type"))
+        text = block.get(kind)
+        if not isinstance(text, str):
+            yield AIMessageChunk(content=[{**block, "index": index}])
+            return
+        for part in self._pieces(text):
+            yield AIMessageChunk(content=[{**block, kind: part, "index": index}])
+
+    def _pieces(self, text: str) -> list[str]:
+        if self.piece is None:
+            return re.findall(r"\S+\s*|\s+", text)
+        return [text[at : at + self.piece] for at in range(0, len(text), self.piece)]

@@ -32,6 +32,7 @@ class Check:
             text that was ruled on under the policy in force is not ruled on again.
         planned: True for a call that stands in a model's answer. An adapter may let the guarded
             tool that is about to make it go by this ruling.
+        call_id: The id of the call, where the framework gives one.
     """
 
     surface: Surface
@@ -40,6 +41,7 @@ class Check:
     definition_hash: str | None = None
     remember: bool = False
     planned: bool = False
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,12 @@ def each(walks: Iterable[Walk[_T]]) -> Walk[list[_T]]:
     for walk in walks:
         done.append((yield from walk))  # noqa: PERF401 - a comprehension cannot yield
     return done
+
+
+def as_it_is(value: _T) -> Walk[_T]:
+    """A walk through what needs no check."""
+    yield from ()
+    return value
 
 
 def same(before: Iterable[Any], after: Iterable[Any]) -> bool:

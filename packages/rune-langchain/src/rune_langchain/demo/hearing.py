@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
+from rune_langchain.calls import MARK
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -102,8 +104,19 @@ class Heard:
         return cls(system, request, tuple(results), definitions)
 
     def result(self, call: Call) -> Result | None:
-        """What came back from this very call, if it was made."""
-        return next((result for result in self.results if result.call == call), None)
+        """What came back from this very call, if it was made.
+
+        Of a call that was stopped, the model reads in its own message only that it was.
+        """
+        return next(
+            (
+                result
+                for result in self.results
+                if result.call == call
+                or (result.call.tool == call.tool and MARK in result.call.args)
+            ),
+            None,
+        )
 
     def orders(self) -> list[Call]:
         """Calls that a text other than the system prompt orders, in the order of the texts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def own_state(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> Path:
+    # Whatever another test did to the loggers.
+    caplog.set_level(logging.INFO, "rune_core")
     folder = tmp_path / "state"
     monkeypatch.setenv("RUNE_STATE_DIR", str(folder))
     for name in ("RUNE_URL", "RUNE_API_KEY", "RUNE_CA_FILE", "RUNE_ALLOW_HTTP", "RUNE_POLICIES"):

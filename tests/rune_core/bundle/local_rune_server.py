@@ -59,6 +59,7 @@ class RuneServer(ThreadingHTTPServer):
             ``hang``, ``close``, ``garbage`` or ``truncate``.
         faults: The same for one path.
         push: Whether ``/v1/stream`` is there.
+        skew: How many seconds its clock is ahead.
     """
 
     daemon_threads = True
@@ -74,6 +75,7 @@ class RuneServer(ThreadingHTTPServer):
         self.fault: object = None
         self.faults: dict[str, object] = {}
         self.push = True
+        self.skew = 0.0
         self.changed = threading.Condition()
         self.ended = False
         self.published = 0
@@ -145,6 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(time.time() + self.server.skew)
 
     def _serve(self, body: bytes) -> None:
         server = self.server

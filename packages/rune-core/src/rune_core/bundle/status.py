@@ -27,6 +27,7 @@ SurfaceName = Literal[
 ReasonName = Literal[
     "disabled", "not_configured", "not_installed", "failing", "unavailable", "defaults_off"
 ]
+_VERSION = re.compile(r"[A-Za-z0-9.+!\-]{0,64}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_.\[\]]{0,128}", re.ASCII)
 
 
@@ -125,13 +126,13 @@ def mask(status: Status) -> Status:
     return msgspec.structs.replace(
         status,
         instance=_name(status.instance),
-        sdk_version=_name(status.sdk_version),
+        sdk_version=_version(status.sdk_version),
         adapters=tuple(
             AdapterEntry(
                 name=_name(entry.name),
-                version=_name(entry.version),
+                version=_version(entry.version),
                 framework=_name(entry.framework),
-                framework_version=_name(entry.framework_version),
+                framework_version=_version(entry.framework_version),
             )
             for entry in status.adapters[:MAX_LISTED]
         ),
@@ -167,6 +168,10 @@ def json_schema() -> dict[str, Any]:
 
 def _name(name: str) -> str:
     return (safe_name(name) or MASKED_NAME) if name else ""
+
+
+def _version(version: str) -> str:
+    return version if _VERSION.fullmatch(version) else MASKED_NAME
 
 
 def _title(name: str) -> str:

@@ -25,9 +25,8 @@ anything = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-documents = st.builds(
-    document, st.text(min_size=1, max_size=20), st.text(max_size=50), st.integers(0, 99)
-)
+names = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
+documents = st.builds(document, names, st.text(max_size=50), st.integers(0, 99))
 
 
 @given(st.binary())
@@ -69,6 +68,12 @@ def test_any_change_is_noticed(each, data):
     else:
         target[key] += "x"
     assert verify(decode(json.dumps(changed).encode()))
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a\n", "\x1b[2J", "x" * 129])
+def test_a_name_that_would_forge_a_line_of_a_log_is_refused(name):
+    with pytest.raises(ServerAnswerError):
+        decode(json.dumps(bundle_of(document(name, ""))).encode())
 
 
 def test_errors_do_not_repeat_what_was_there():

@@ -30,7 +30,7 @@ class Document(msgspec.Struct, frozen=True):
         yaml: The text.
     """
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]+\Z", max_length=128)]
     revision: Annotated[int, msgspec.Meta(ge=0)]
     sha256: _Digest
     yaml: Annotated[str, msgspec.Meta(max_length=1_000_000)]

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
-from benchmarks.detection.stats import wilson
 from rune_core import Shield, ShieldConfig
+from rune_core.evaluation.stats import wilson
 from rune_scanner import builtin_rules
 
 if TYPE_CHECKING:

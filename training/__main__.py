@@ -47,6 +47,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="wall time of each round; rounds after the first mine hard negatives",
     )
     parser.add_argument("--planted", type=int, default=11000, help="attacks planted per round")
+    parser.add_argument("--mistaken", type=int, default=9000, help="benign look-alikes per round")
+    parser.add_argument("--rows", type=float, default=1.0, help="share of the rows to read")
+    parser.add_argument("--rate", type=float, default=2e-4, help="learning rate of the first round")
+    parser.add_argument("--start", type=Path, help="go on from this model.onnx, not from MiniLM")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="SOURCE")
@@ -60,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     import torch
 
-    from training import export, mine, train
+    from training import export, mine, train, warm
     from training.compose import Composer
     from training.model import Detector, encoder_folder
     from training.rows import load_folder, split
@@ -74,12 +78,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows, held = split(load_folder(args.data, leave_out=args.leave_out))
     _say(f"{len(rows)} training rows, {len(held)} held out")
     model = Detector(encoder, args.layers)
+    if args.start:
+        warm.load(model, args.start)
+    repeat = {source: share * args.rows for source, share in REPEAT.items()}
+    for row in rows:
+        for key in (row.source, f"{row.source}:attack"):
+            repeat.setdefault(key, args.rows)
     windows = None
     for number, minutes in enumerate(args.minutes, start=1):
         checkpoint = args.out / f"round{number}.pt"
         quantised = args.out / f"round{number}.int8.onnx"
         if not checkpoint.exists():
-            examples = Composer(rows, seed=number).examples(args.planted, repeat=REPEAT)
+            examples = Composer(rows, seed=number).examples(
+                args.planted, mistaken=args.mistaken, repeat=repeat
+            )
             if number > 1:
                 run = onnx_scorer(str(args.out / f"round{number - 1}.int8.onnx"), args.threads)
                 mined = mine.mine(rows, tokenizer, run, seed=number)
@@ -87,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 examples.extend(mined)
             windows = build(examples, tokenizer, seed=number)
             _say(f"round {number}: {len(windows)} windows, {len(windows.ids)} tokens")
-            rate = 2e-4 if number == 1 else 1.2e-4
+            rate = args.rate if number == 1 else 0.6 * args.rate
             settings = train.Settings(minutes=minutes, seed=number, rate=rate, head_rate=4 * rate)
             train.fit(model, windows, settings, checkpoint)
         model.load_state_dict(torch.load(checkpoint, weights_only=True))
@@ -95,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             export.to_onnx(model, args.out / "float.onnx")
             export.quantise(args.out / "float.onnx", quantised)
     if windows is None:
-        examples = Composer(rows, seed=len(args.minutes)).examples(args.planted, repeat=REPEAT)
+        examples = Composer(rows, seed=len(args.minutes)).examples(
+            args.planted, mistaken=args.mistaken, repeat=repeat
+        )
         windows = build(examples, tokenizer, seed=len(args.minutes))
     from training.artefact import write
 

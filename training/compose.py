@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training import attacks, hosts
+from training import attacks, benign, direct, hosts
 from training.augment import noisy
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 from training.spans import Span, planted_spans
@@ -132,6 +132,10 @@ class Composer:
             and r.source != "xquad"
         ]
 
+        self.questions = [
+            r.text for r in rows if r.source in ("gsm8k", "xquad") and len(r.text) < 400
+        ]
+
     def host(self) -> tuple[str, str]:
         """A benign text from the rows or from a generator, and where it is from."""
         rng = self.rng
@@ -146,7 +150,12 @@ class Composer:
         rng = self.rng
         draw = rng.random()
         label = INJECTION
-        if draw < 0.55 or not self.payloads:
+        where, host = self.host()
+        if rng.random() < 0.06:
+            # Without a host only an order that says whom it is for is an attack: a short document
+            # may well be a question, or one person's request to another.
+            payload, origin, host = attacks.frame(attacks.goal(rng), rng, plain=0.0), "own", ""
+        elif draw < 0.55 or not self.payloads:
             payload, origin = attacks.payload(rng), "own"
         elif draw < 0.63 and self.prompts:
             payload, origin = attacks.frame(rng.choice(self.prompts), rng, plain=0.25), "task"
@@ -156,9 +165,6 @@ class Composer:
             if origin == "jailbreak":
                 label = JAILBREAK
         payload = noisy(payload, rng)
-        where, host = self.host()
-        if rng.random() < 0.06:
-            host = ""
         text, span = plant(host, payload, rng)
         surface = rng.choice(("document", "tool_result", "tool_result"))
         return Example(text, label, surface, f"planted:{origin}:{where}", (span,))
@@ -181,6 +187,8 @@ class Composer:
         rng = self.rng
         text = attacks.frame(attacks.goal(rng, rng.choice(("action", "answer"))), rng, plain=0.0)
         yield Example(noisy(text, rng), INJECTION, "input", "own:direct", None)
+        yield Example(noisy(direct.attack(rng), rng), INJECTION, "input", "own:direct", None)
+        yield Example(noisy(direct.attack(rng), rng), INJECTION, "input", "own:direct", None)
         if self.requests:
             text = attacks.jailbreak(rng.choice(self.requests), rng)
             yield Example(noisy(text, rng), JAILBREAK, "input", "own:jailbreak", None)
@@ -190,6 +198,16 @@ class Composer:
         name, text = hosts.host(self.rng)
         surface = self.rng.choice(("document", "tool_result"))
         return Example(text, BENIGN, surface, f"own:{name}", (), 2)
+
+    def easily_mistaken(self) -> Example:
+        """A benign text that looks like an attack, or that a detector of attacks seldom reads."""
+        rng = self.rng
+        if self.questions and rng.random() < 0.08:
+            # A question is no attack for standing in a document.
+            text = rng.choice(self.questions)
+            return Example(text, BENIGN, rng.choice(("document", "tool_result")), "question", ())
+        name, surface, text = benign.draw(rng)
+        return Example(noisy(text, rng), BENIGN, surface, f"own:{name}", ())
 
     def natural(self, row: Row, rng: random.Random) -> Example:
         """A row as it is."""
@@ -206,12 +224,15 @@ class Composer:
         text = noisy(row.text, rng) if row.label != BENIGN and spans is None else row.text
         return Example(text, row.label, row.surface, row.source, spans, windows, weight)
 
-    def examples(self, planted: int, *, repeat: dict[str, float] | None = None) -> list[Example]:
+    def examples(
+        self, planted: int, *, mistaken: int = 0, repeat: dict[str, float] | None = None
+    ) -> list[Example]:
         """Compose a training set.
 
         Args:
             planted: How many attacks to plant; benign twins and own direct attacks follow in
                 fixed proportion.
+            mistaken: How many benign texts that are easily mistaken to write.
             repeat: How often a row of a source is taken, by source; 1 where unnamed. Attack rows
                 use `source:attack`.
         """
@@ -222,9 +243,11 @@ class Composer:
             out.extend(self.direct())
         out.extend(self.ordinary() for _ in range(planted // 2))
         out.extend(
-            Example(attacks.tool_call(rng), INJECTION, "tool_call", "own:tool_call", None)
+            Example(make(rng), INJECTION, "tool_call", "own:tool_call", None)
+            for make in (attacks.tool_call, direct.tool_call, direct.tool_call, direct.tool_call)
             for _ in range(planted // 30)
         )
+        out.extend(self.easily_mistaken() for _ in range(mistaken))
         repeat = repeat or {}
         for row in self.rows:
             key = f"{row.source}:attack" if row.label != BENIGN else row.source

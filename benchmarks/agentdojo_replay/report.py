@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.agentdojo_replay.replay import Attacked, Honest
 from benchmarks.agentdojo_replay.rows import ROWS
-from benchmarks.detection.stats import wilson
+from rune_core.evaluation.stats import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import sys
-from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.detection.detectors import Detectors, Scores
-from benchmarks.detection.report import AT, Result, markdown
-from benchmarks.detection.texts import LabelledText, read
+from rune_core.evaluation.detectors import Detectors
+from rune_core.evaluation.report import AT, curves, markdown
+from rune_core.evaluation.run import choose, score_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -30,70 +26,35 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--cache", type=Path, help="scores of an interrupted run, to go on from")
     parser.add_argument("--output", type=Path, help="where the Markdown goes; default: stdout")
+    parser.add_argument("--picture", type=Path, help="where the ROC curves go, as SVG")
     return parser.parse_args(argv)
 
 
-def _texts(paths: Sequence[Path], sample: int, seed: int) -> list[LabelledText]:
-    files = [
-        found
-        for path in paths
-        for found in (sorted(path.glob("*.jsonl*")) if path.is_dir() else [path])
-    ]
-    groups: dict[tuple[str, bool, str, bool], list[LabelledText]] = defaultdict(list)
-    for file in files:
-        for text in read(file):
-            groups[text.source, text.attack, text.kind, text.weak].append(text)
-    rng = random.Random(seed)
-    chosen: list[LabelledText] = []
-    for _, group in sorted(groups.items()):
-        chosen.extend(rng.sample(group, sample) if 0 < sample < len(group) else group)
-    return chosen
+def _counter(total: int) -> Callable[[int], None]:
+    done = 0
 
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if done % 50 == 0 or done == total:
+            sys.stderr.write(f"\r{done}/{total} texts" + ("\n" if done == total else ""))
 
-def _known(cache: Path | None, revision: str) -> dict[str, Scores]:
-    if cache is None or not cache.exists():
-        return {}
-    known = {}
-    for line in cache.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # An interrupted run may leave half a line behind.
-        key, found = entry.pop("key"), entry.pop("revision")
-        if found == revision:
-            known[key] = Scores(**entry)
-    return known
+    return advance
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Score every text that is not in the cache yet, then write the report."""
     args = _arguments(argv)
     detectors = Detectors(frozenset(args.layers.split(",")))
-    revision = detectors.revision
-    texts = _texts(args.files, args.sample, args.seed)
-    known = _known(args.cache, revision)
-    results: list[Result] = []
-    log = args.cache.open("a", encoding="utf-8") if args.cache else None
-    try:
-        for number, text in enumerate(texts, start=1):
-            scores = known.get(text.key)
-            if scores is None:
-                scores = detectors.score(text.text, text.surface)
-                if log:
-                    entry = {"key": text.key, "revision": revision, **asdict(scores)}
-                    log.write(json.dumps(entry) + "\n")
-            results.append(Result(text, scores))
-            if number % 50 == 0 or number == len(texts):
-                sys.stderr.write(f"\r{number}/{len(texts)} texts, now {text.source:24}")
-        sys.stderr.write("\n")
-    finally:
-        if log:
-            log.close()
-    report = markdown(results, revision, args.at)
+    texts = choose(args.files, sample=args.sample, seed=args.seed)
+    results = score_all(texts, detectors, cache=args.cache, advance=_counter(len(texts)))
+    report = markdown(results, detectors.revision, args.at)
     if args.output:
         args.output.write_text(report, encoding="utf-8")
     else:
         print(report)
+    if args.picture:
+        args.picture.write_text(curves(results), encoding="utf-8")
     return 0
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from benchmarks.detection.__main__ import main
-from benchmarks.detection.stats import auc, percentile, recall_at, wilson
-from benchmarks.detection.texts import read
 from hypothesis import given
 from hypothesis import strategies as st
+
+from rune_core.evaluation.stats import auc, percentile, recall_at, wilson
+from rune_core.evaluation.texts import read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -47,6 +47,33 @@ def test_scores_lie_between_the_surest_finding_and_one(items):
         assert surest <= value <= 1
 
 
+@given(st.lists(findings, max_size=12))
+def test_contributions_are_complete_and_add_up_to_the_scores(items):
+    verdict = fold(items)
+    for threat, value in verdict.scores.items():
+        parts = [part for part in verdict.contributions if part.threat is threat]
+        assert {part.rule_id for part in parts} == {
+            item.rule_id for item in items if item.threat is threat
+        }
+        assert len(parts) == len({part.rule_id for part in parts})
+        assert sum(part.share for part in parts) == pytest.approx(value)
+        assert all(0 <= part.share <= part.confidence + 1e-12 for part in parts)
+
+
+def test_layers_that_agree_add_up_and_each_is_named():
+    rules = finding(0.7, "ignore-previous")
+    model = Finding(
+        "l2-jailbreak", Threat.JAILBREAK, Severity.HIGH, 0.8, Span(0, 1), Surface.INPUT, "l2_vector"
+    )
+    verdict = fold([rules, model])
+    assert [(p.layer, p.rule_id) for p in verdict.contributions] == [
+        ("l2_vector", "l2-jailbreak"),
+        (rules.layer, "ignore-previous"),
+    ]
+    assert verdict.contributions[0].share == pytest.approx(0.8)
+    assert verdict.contributions[1].share == pytest.approx(0.2 * 0.7 / 4)
+
+
 def test_the_same_rule_twice_is_one_reason():
     assert score([finding(0.6), finding(0.6)]) == score([finding(0.6)]) == pytest.approx(0.6)
 

@@ -201,6 +201,22 @@ class ShieldConfig:
     l2_enabled: bool = _setting(
         "l2_enabled", True, _bool, "run the vector model, where it is installed"
     )
+    l2_model: Path | None = _setting(
+        "l2_model", None, _path, "folder of another model for layer 2, as `rune model fit` makes it"
+    )
+    calibration_path: Path | None = _setting(
+        "calibration_path",
+        None,
+        _path,
+        "what `rune calibrate` wrote; by default `calibration.json` in the state folder, if there",
+    )
+    attack_memory: str | None = _setting(
+        "attack_memory",
+        None,
+        _optional_text,
+        "texts to recognise again: a file, `chroma:FOLDER` or `chroma+http://HOST:PORT`; by "
+        "default `attack-memory.jsonl` in the state folder",
+    )
     l3_enabled: bool = _setting("l3_enabled", False, _bool, "run the judge, where it is configured")
     engine: str | None = _setting(
         "engine", None, _optional_text, "`re2` or `re`; by default the better one installed"
@@ -291,6 +307,19 @@ class ShieldConfig:
     def events_file(self) -> Path:
         """The local events file."""
         return self.events_path or state_folder() / "events.jsonl"
+
+    @property
+    def calibration_file(self) -> Path | None:
+        """What `rune calibrate` wrote; None where nothing was named and nothing is there."""
+        if self.calibration_path is not None:
+            return self.calibration_path
+        usual = state_folder() / "calibration.json"
+        return usual if usual.exists() else None
+
+    @property
+    def attack_memory_location(self) -> str:
+        """Where the attack memory is."""
+        return self.attack_memory or str(state_folder() / "attack-memory.jsonl")
 
     def __repr__(self) -> str:
         shown = ", ".join(

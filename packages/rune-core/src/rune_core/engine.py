@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rune_core.connection import Connection
     from rune_core.context import ScanContext
     from rune_core.hookspecs import Redactor
+    from rune_core.layers.calibration import Calibration
     from rune_core.plugins import Plugins
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.queue.emitter import Emitter
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("rune_core")
 _UNTRUSTED = frozenset((Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.HANDOFF))
+
+
+def _calibration(config: ShieldConfig) -> Calibration | None:
+    """The user's calibration, read at start-up, where someone sees its faults."""
+    path = config.calibration_file
+    if path is None:
+        return None
+    from rune_core.layers.calibration import load
+
+    return load(path)
 
 
 class Engine:
@@ -50,6 +61,7 @@ class Engine:
 
     Raises:
         PolicyLoadError: The user's policies have faults.
+        ConfigError: The calibration file has.
     """
 
     def __init__(
@@ -75,7 +87,12 @@ class Engine:
         self.rules_layer = RulesLayer(
             self._rule_folders, engine=config.engine, enabled=config.l1_enabled
         )
-        self.vector_layer = VectorLayer(enabled=config.l2_enabled)
+        self.vector_layer = VectorLayer(
+            enabled=config.l2_enabled,
+            folder=config.l2_model,
+            memory=config.attack_memory_location,
+            calibration=_calibration(config) if config.l2_enabled else None,
+        )
         self.judge_layer = JudgeLayer(enabled=config.l3_enabled)
         self._patterns: RegisteredLayer | None = None
         self._plugins: Plugins | None = None
@@ -211,8 +228,9 @@ class Engine:
         return self._emitter
 
     def close(self, seconds: float) -> None:
-        """Stop policy sync, flush and close the event sinks, all within ``seconds``."""
+        """Stop policy sync, flush and close the event sinks and the memory, within ``seconds``."""
         deadline = time.monotonic() + seconds
+        self.vector_layer.close()
         if self.sync is not None:
             self.sync.stop()
         if self._emitter is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -18,7 +18,7 @@ from rune_core.context import (
     ContextLike,
     ScanContext,
 )
-from rune_core.errors import ShieldClosedError
+from rune_core.errors import ConfigError, ShieldClosedError
 from rune_core.guarded import (
     GuardedCall,
     GuardedText,
@@ -28,7 +28,7 @@ from rune_core.guarded import (
     guarded_value,
 )
 from rune_core.session.session import Session, SessionTable, current_session
-from rune_scanner.finding import Surface
+from rune_scanner.finding import Surface, Threat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from rune_core.coverage import Coverage
     from rune_core.effects import ApprovalHandler, Effect
     from rune_core.engine import Engine
+    from rune_core.layers.attack_memory import Signature
+    from rune_core.layers.l2_vector import VectorLayer
     from rune_core.policy.store import ReloadResult
     from rune_core.result import ScanResult
     from rune_core.stats import Stats
@@ -438,6 +440,52 @@ class Shield:
             return protect(self, target, tool=tool, surface=Surface(surface), fields=fields)
 
         return decorate if function is None else decorate(function)
+
+    # -- attack memory
+
+    def remember(
+        self, text: str, threat: Threat | str = Threat.PROMPT_INJECTION, *, label: str = ""
+    ) -> str:
+        """Recognise a text, and texts close to it, from now on.
+
+        The words are not kept, only vectors made from them: see docs/detection.md.
+
+        Args:
+            text: What was seen, best without what surrounded it.
+            threat: What a match warns of.
+            label: A note of your own, such as a ticket number; kept as it is.
+
+        Returns:
+            The signature's name; findings that it brings are called ``memory-`` and this name.
+
+        Raises:
+            ConfigError: Layer 2 is not installed or switched off, or the memory cannot be opened.
+            ValueError: The text holds no words, the label is too long, or there is no such threat.
+        """
+        return self._memory().remember(text, Threat(threat), label=label)
+
+    def forget(self, name: str) -> bool:
+        """Drop what ``remember`` named so; False when there is nothing of that name.
+
+        Raises:
+            ConfigError: As ``remember``.
+        """
+        return self._memory().forget(name)
+
+    def remembered(self) -> Sequence[Signature]:
+        """Everything that is remembered.
+
+        Raises:
+            ConfigError: As ``remember``.
+        """
+        return self._memory().recognizer.store.signatures()
+
+    def _memory(self) -> VectorLayer:
+        layer = self._engine.vector_layer
+        reason = layer.skip_reason(None, ())
+        if reason is not None:
+            raise ConfigError(f"the attack memory needs layer 2, which is not there: {reason}")
+        return layer
 
     # -- sessions
 

@@ -33,6 +33,26 @@ _SEVERITY_WEIGHT = {
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one rule, model, signature or judge adds to the score of its threat.
+
+    Attributes:
+        threat: The threat.
+        layer: The layer that found it.
+        rule_id: What in the layer did.
+        confidence: The highest confidence it found it with, 0 to 1, not weighted by severity.
+        share: What it adds to what the surer ones make already. The shares of one threat add up
+            to its score.
+    """
+
+    threat: Threat
+    layer: str
+    rule_id: str
+    confidence: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the findings and reports add up to.
 
@@ -43,6 +63,8 @@ class Verdict:
             compare their thresholds with these.
         severity: The highest severity found; None without findings.
         degraded: True when a layer that should have looked did not finish.
+        contributions: What each rule added to the score of its threat, threats in the order of
+            ``scores``, surest first.
     """
 
     risk_score: float = 0.0
@@ -50,6 +72,7 @@ class Verdict:
     scores: Mapping[Threat, float] = field(default_factory=dict)
     severity: Severity | None = None
     degraded: bool = False
+    contributions: tuple[Contribution, ...] = ()
 
 
 def fold(findings: Iterable[Finding], reports: Iterable[LayerReport] = ()) -> Verdict:
@@ -74,7 +97,25 @@ def fold(findings: Iterable[Finding], reports: Iterable[LayerReport] = ()) -> Ve
         scores={threat: unweighted for _, unweighted, threat in ranked},
         severity=severity,
         degraded=degraded,
+        contributions=tuple(
+            part for _, _, threat in ranked for part in _contributions(by_threat[threat])
+        ),
     )
+
+
+def _contributions(findings: Iterable[Finding]) -> Iterable[Contribution]:
+    surest: dict[str, Finding] = {}
+    for finding in sorted(findings, key=lambda f: (-f.confidence, f.layer)):
+        surest.setdefault(finding.rule_id, finding)
+    reached = 0.0
+    counted: dict[str, float] = {}
+    for rule_id, finding in sorted(surest.items(), key=lambda item: (-item[1].confidence, item[0])):
+        counted[rule_id] = finding.confidence
+        total = _combine(counted)
+        yield Contribution(
+            finding.threat, finding.layer, rule_id, finding.confidence, max(0.0, total - reached)
+        )
+        reached = total
 
 
 def score(findings: Iterable[Finding]) -> float:

@@ -165,7 +165,7 @@ def _layers(config: ShieldConfig) -> Iterator[Check]:
     else:
         todo = "unset RUNE_L1_ENABLED or set it to 1"
         yield Check(area, "l1_rules", "warn", "switched off by configuration", todo)
-    vector = VectorLayer(enabled=config.l2_enabled)
+    vector = VectorLayer(enabled=config.l2_enabled, folder=config.l2_model)
     reason = vector.skip_reason(None, ())
     if reason is None:
         yield Check(area, "l2_vector", "ok", f"on, revision {vector.revision}")

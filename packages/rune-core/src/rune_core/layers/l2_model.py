@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from rune_core.layers.l2_head import HeadModel
+
 NEEDS: Final = ("numpy", "onnxruntime", "tokenizers")
 CLASSES: Final = ("benign", "injection", "jailbreak", "harmful_request")
 _CLS, _SEP, _PAD = 101, 102, 0
@@ -38,6 +40,10 @@ def missing_packages(folder: Path | None = None) -> str | None:
     Args:
         folder: Where the model's files are, when not those of the package rune-model.
     """
+    if folder is not None and manifest_of(folder).get("kind") == "head":
+        from rune_core.layers.encoders import missing_for
+
+        return missing_for(manifest_of(folder)["encoder"]["kind"])
     needs = NEEDS if folder is not None else (*NEEDS, "rune_model")
     missing = [name for name in needs if find_spec(name) is None]
     if not missing:
@@ -121,6 +127,20 @@ def cut_windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
+def open_model(folder: Path, *, threads: int = 1) -> VectorModel | HeadModel:
+    """The model in a folder: Rune's own kind, or another encoder with a head.
+
+    Raises:
+        ModelError: A file is missing, or is not the one the manifest names.
+        ConfigError: The encoder it names cannot be loaded.
+    """
+    if manifest_of(folder).get("kind") == "head":
+        from rune_core.layers.l2_head import HeadModel
+
+        return HeadModel(folder, threads=threads)
+    return VectorModel(folder, threads=threads)
+
+
 class VectorModel:
     """Tokenizer, prefilter and encoder. Safe to share by threads once made.
 
@@ -139,7 +159,7 @@ class VectorModel:
 
         manifest = manifest_of(folder)
         content = {
-            name: _verified(folder, name, digest) for name, digest in manifest["files"].items()
+            name: verified(folder, name, digest) for name, digest in manifest["files"].items()
         }
         self._np = np
         self._slots = BoundedSemaphore(max(1, min(4, (os.cpu_count() or 1) // threads)))
@@ -227,6 +247,12 @@ class VectorModel:
             cut=cut,
         )
 
+    def embed(self, text: str) -> tuple[float, ...] | None:
+        """The encoder's vector of a text's first window, of unit length; None without words."""
+        reading = self.read(text, "document", 1, everything=True)
+        vectors = list(reading.embeddings.values())
+        return tuple(float(value) for value in vectors[0]) if vectors else None
+
     def _run(self, pieces: Sequence[Sequence[int]], marker: int, kind: int) -> tuple[Any, Any, Any]:
         np = self._np
         longest = max(len(piece) for piece in pieces) + 3
@@ -303,7 +329,12 @@ class Prefilter:
         return found
 
 
-def _verified(folder: Path, name: str, digest: str) -> bytes:
+def verified(folder: Path, name: str, digest: str) -> bytes:
+    """A file's content.
+
+    Raises:
+        ModelError: It cannot be read, or is not the one the manifest names.
+    """
     path = folder / name
     try:
         content = path.read_bytes()

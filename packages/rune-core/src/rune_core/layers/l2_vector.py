@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import re
 from itertools import pairwise
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rune_core.layers import l2_model
-from rune_core.layers.attack_memory import AttackMemory
+from rune_core.layers.attack_memory import FileStore
 from rune_core.layers.base import Found
+from rune_core.layers.calibration import STRONG
+from rune_core.layers.remembering import Recognizer, open_store
 from rune_scanner.finding import Finding, Severity, Span, Surface, Threat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rune_core.context import ScanContext
+    from rune_core.layers.attack_memory import Match, Store
+    from rune_core.layers.calibration import Calibration
+    from rune_core.layers.l2_head import HeadModel
     from rune_core.layers.l2_model import Reading, VectorModel
     from rune_scanner.views import OffsetMap
 
@@ -62,7 +67,9 @@ class VectorLayer:
         folder: Another model's folder, laid out as rune-model's is.
         threads: Threads of one encoder run.
         max_windows: Windows the encoder may read of one text; what is beyond is reported.
-        memory: Texts to recognise again. While it holds any, the prefilter clears nothing.
+        memory: Where texts to recognise again are kept; in this process when None.
+        calibration: Where "strong" begins in the user's own traffic. One that was measured with
+            another model is left aside, and every report says so.
     """
 
     name = NAME
@@ -76,20 +83,24 @@ class VectorLayer:
         folder: Path | None = None,
         threads: int = 1,
         max_windows: int = MAX_WINDOWS,
-        memory: AttackMemory | None = None,
+        memory: Store | str | Path | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self._enabled = enabled
         self._folder = folder
         self._threads = threads
         self._max_windows = max_windows
-        self.memory = memory or AttackMemory()
+        self._memory_at = memory
+        self._recognizer: Recognizer | None = None
+        self._calibration = calibration
+        self._shifts: Mapping[str, float] | None = None
         self._lock = Lock()
-        self._model: VectorModel | None = None
+        self._model: VectorModel | HeadModel | None = None
         self._checked: tuple[str | None] | None = None
         self._revision: str | None = None
 
     @property
-    def model(self) -> VectorModel:
+    def model(self) -> VectorModel | HeadModel:
         """The model, loaded when first asked for.
 
         Raises:
@@ -99,7 +110,7 @@ class VectorLayer:
             with self._lock:
                 if self._model is None:
                     folder = self._folder or l2_model.model_folder()
-                    self._model = l2_model.VectorModel(folder, threads=self._threads)
+                    self._model = l2_model.open_model(folder, threads=self._threads)
         return self._model
 
     @property
@@ -110,7 +121,27 @@ class VectorLayer:
                 return "none"
             folder = self._folder or l2_model.model_folder()
             self._revision = f"{l2_model.manifest_of(folder)['version']}/{self._max_windows}"
-        return f"{self._revision}/{self.memory.revision}" if len(self.memory) else self._revision
+            if self._calibration is not None:
+                self._revision += f"/{self._calibration.revision}"
+        store = self.recognizer.store
+        return f"{self._revision}/{store.revision}" if len(store) else self._revision
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The attack memory, opened when first asked for.
+
+        Raises:
+            ConfigError: It cannot be opened.
+        """
+        if self._recognizer is None:
+            with self._lock:
+                if self._recognizer is None:
+                    given = self._memory_at
+                    store = FileStore() if given is None else given
+                    if isinstance(store, str | Path):
+                        store = open_store(store)
+                    self._recognizer = Recognizer(store)
+        return self._recognizer
 
     def skip_reason(self, _context: ScanContext | None, _findings: object) -> str | None:
         if not self._enabled:
@@ -122,24 +153,30 @@ class VectorLayer:
     def scan(self, text: str, context: ScanContext) -> Found:
         return self.inspect(text, str(context.surface))
 
-    def remember(self, text: str, threat: Threat = Threat.PROMPT_INJECTION) -> str:
+    def remember(
+        self, text: str, threat: Threat = Threat.PROMPT_INJECTION, *, label: str = ""
+    ) -> str:
         """Recognise a text, and texts close to it, from now on; return the signature's name.
 
         Args:
-            text: What was seen, best without what surrounded it. Only its vector is kept.
+            text: What was seen, best without what surrounded it. Only its vectors are kept.
             threat: What a match warns of.
+            label: A note of your own, such as a ticket number.
 
         Raises:
-            ValueError: The text is empty.
+            ValueError: The text holds no words, or the label is too long.
+            ModelError: The model's files are missing or damaged.
         """
-        reading = self.model.read(text, "document", 1, everything=True)
-        if not reading.embeddings:
-            raise ValueError("remember() takes a text with words in it")
-        return self.memory.remember(next(iter(reading.embeddings.values())), threat)
+        return self.recognizer.remember(text, threat, self.model, label=label)
 
     def forget(self, name: str) -> bool:
         """Drop a signature by the name ``remember`` returned; False when there is none."""
-        return self.memory.forget(name)
+        return self.recognizer.store.drop(name)
+
+    def close(self) -> None:
+        """Close the attack memory's connection, where it has one."""
+        if self._recognizer is not None:
+            self._recognizer.store.close()
 
     def inspect(self, text: str, surface: str) -> Found:
         """Look at a text without a context.
@@ -158,19 +195,64 @@ class VectorLayer:
         best, unread, cut = 0.0, 0, 0
         views, unseen = _views(text)
         for view in views:
-            reading = model.read(view.text, surface, max(left, 0), everything=len(self.memory) > 0)
+            reading = model.read(view.text, surface, max(left, 0))
             left -= len(reading.attack)
             unread += reading.unread
             cut += reading.cut
             best = max(best, self._score(reading, surface))
             hits = self._hits(view.text, reading, surface)
             findings.extend(self._finding(hit, surface, view) for hit in hits)
-            findings.extend(self._remembered(reading, surface, view))
-        note = ""
+            remembered = [self._remembered(match, surface, view) for match in self._matches(view)]
+            findings.extend(remembered)
+            best = max([best, *(finding.confidence for finding in remembered)])
+        note = self._aside()
+        incomplete = bool(unread or cut or unseen)
         if unread or cut or unseen:
-            note = f"limit: {unread} windows, {cut} characters, {unseen} views not read"
+            note = f"limit: {unread} windows, {cut} characters, {unseen} views not read" + (
+                f"; {note}" if note else ""
+            )
         return Found(
-            findings=_without_repeats(findings), score=best, note=note, incomplete=bool(note)
+            findings=_without_repeats(findings), score=best, note=note, incomplete=incomplete
+        )
+
+    def log_odds(self, text: str, surface: str) -> float:
+        """The log-odds that a text is an attack, corrected for its length, before calibration.
+
+        Minus infinity when the prefilter cleared all of it.
+        """
+        left, worst = self._max_windows, -math.inf
+        for view in _views(text)[0]:
+            reading = self.model.read(view.text, surface, max(left, 0))
+            left -= len(reading.attack)
+            if reading.attack:
+                worst = max(worst, max(reading.attack.values()) - math.log(len(reading.windows)))
+        return worst
+
+    def strong_at(self, surface: str) -> float:
+        """The log-odds at which the model's own confidence on a surface reaches 0.75."""
+        settings = self.model.settings
+        knots = settings["confidence"]["attack"].get(settings["groups"][surface])
+        return inverse(STRONG, knots) if knots else math.inf
+
+    def _shift(self, surface: str) -> float:
+        """How far the model's own curve is moved on a surface."""
+        if self._shifts is None:
+            given = self._calibration
+            # `model` may load it: a calibration is only held against the model that is used.
+            fits = given is not None and given.model == self.model.version
+            self._shifts = {
+                name: entry.strong_at - self.strong_at(name)
+                for name, entry in (given.surfaces if given and fits else {}).items()
+            }
+        return self._shifts.get(surface, 0.0)
+
+    def _aside(self) -> str:
+        given = self._calibration
+        if given is None or given.model == self.model.version:
+            return ""
+        return (
+            f"calibration is for model {given.model}, not {self.model.version}, and is left aside: "
+            "run `rune calibrate` again"
         )
 
     def _score(self, reading: Reading, surface: str) -> float:
@@ -183,7 +265,10 @@ class VectorLayer:
         """The confidence of a text's corrected log-odds on a surface, 0 to 1."""
         settings = self.model.settings
         knots = settings["confidence"][kind].get(settings["groups"][surface])
-        return interpolate(log_odds, knots) if knots else 0.0
+        if not knots:
+            return 0.0
+        shift = self._shift(surface) if kind == "attack" else 0.0
+        return interpolate(log_odds - shift, knots)
 
     def _hits(self, text: str, reading: Reading, surface: str) -> Iterator[_Hit]:
         correction = math.log(max(1, len(reading.windows)))
@@ -201,26 +286,21 @@ class VectorLayer:
                 start, end = reading.offsets[window.start][0], reading.offsets[window.end - 1][1]
                 yield _Hit(start, end, score, Threat.POLICY_VIOLATION)
 
-    def _remembered(self, reading: Reading, surface: str, view: _View) -> Iterator[Finding]:
-        if not len(self.memory):
-            return
-        for i, vector in reading.embeddings.items():
-            match = self.memory.nearest(vector)
-            if match is None:
-                continue
-            window = reading.windows[i]
-            start, end = reading.offsets[window.start][0], reading.offsets[window.end - 1][1]
-            yield Finding(
-                rule_id=f"memory-{match.id}",
-                threat=match.threat,
-                severity=Severity.HIGH,
-                confidence=match.nearness,
-                span=view.original(start, end),
-                surface=Surface(surface),
-                layer=NAME,
-                view=view.name,
-                label="REMEMBERED",
-            )
+    def _matches(self, view: _View) -> list[Match]:
+        return self.recognizer.matches(view.text, self.model)
+
+    def _remembered(self, match: Match, surface: str, view: _View) -> Finding:
+        return Finding(
+            rule_id=f"memory-{match.signature.id}",
+            threat=match.signature.threat,
+            severity=Severity.HIGH,
+            confidence=match.nearness,
+            span=view.original(match.start, match.end),
+            surface=Surface(surface),
+            layer=NAME,
+            view=view.name,
+            label="REMEMBERED",
+        )
 
     def _finding(self, hit: _Hit, surface: str, view: _View) -> Finding:
         kind = "harmful" if hit.threat is Threat.POLICY_VIOLATION else "attack"
@@ -250,6 +330,16 @@ def interpolate(value: float, knots: Sequence[Sequence[float]]) -> float:
         if value <= x1:
             return float(y0 + (y1 - y0) * (value - x0) / (x1 - x0))
     return float(knots[-1][1])
+
+
+def inverse(confidence: float, knots: Sequence[Sequence[float]]) -> float:
+    """The log-odds at which ``interpolate`` gives ``confidence``; the nearest knot's beyond."""
+    if confidence <= knots[0][1]:
+        return float(knots[0][0])
+    for (x0, y0), (x1, y1) in pairwise(knots):
+        if confidence <= y1:
+            return float(x0 + (x1 - x0) * (confidence - y0) / (y1 - y0))
+    return float(knots[-1][0])
 
 
 def _views(text: str) -> tuple[list[_View], int]:

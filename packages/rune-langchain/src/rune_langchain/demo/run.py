@@ -189,7 +189,7 @@ class DemoShield(Shield):
         """``Shield.guard_call``, noted down."""
         return self._noted(super().guard_call, args, kwargs)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Start the next scenario with an empty note-book."""
         self.results.clear()
         self.seconds = 0.0
@@ -281,7 +281,7 @@ def _outcome(scenario: Scenario, shield: DemoShield, repeats: int, stage: Stage)
     plain: list[Attempt] = []
     guarded: list[Attempt] = []
     spent: list[float] = []
-    shield.forget()
+    shield.clear()
     for _ in range(repeats):
         plain.append(attempt(scenario, None, stage))
         before = shield.seconds

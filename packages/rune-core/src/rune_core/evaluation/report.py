@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.detection.stats import auc, percentile, recall_at, wilson
+from rune_core.evaluation.picture import Line, roc, svg
+from rune_core.evaluation.stats import auc, percentile, recall_at, wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from benchmarks.detection.detectors import Scores
-    from benchmarks.detection.texts import LabelledText
+    from rune_core.evaluation.detectors import Scores
+    from rune_core.evaluation.texts import LabelledText
 
 AT = 0.75
 """Confidence from which a text counts as flagged: where the default policy cuts data."""
+FIXED_RATES = (0.001, 0.01, 0.05)
+"""Shares of benign texts at which the recall is told, whatever the thresholds are."""
 
 
 class Result(NamedTuple):
@@ -70,7 +73,9 @@ def markdown(results: Sequence[Result], revision: str, at: float = AT) -> str:
     note = "AUC of each source's attacks against its own benign texts, or, where it has none, "
     note += "all benign texts of the same surfaces."
     lines += ["", "### Ranking by L2", "", note, ""]
-    lines += _table(("source", "AUC", "recall at 1% FPR"), _ranking(results))
+    lines += _table(
+        ("source", "AUC", *(f"recall at {rate:.1%} FPR" for rate in FIXED_RATES)), _ranking(results)
+    )
     lines += ["", "### Latency", ""]
     lines += _table(("layer", "median ms", "p95 ms", "p99 ms"), _latency(results))
     unread = sum(not r.scores.complete for r in results)
@@ -79,6 +84,34 @@ def markdown(results: Sequence[Result], revision: str, at: float = AT) -> str:
 
 
 def _ranking(results: Sequence[Result]) -> Iterable[Sequence[str]]:
+    for source, (benign, attack) in sorted(_contests(results).items()):
+        area = auc(benign, attack)
+        recalls = [recall_at(benign, attack, budget) for budget in FIXED_RATES]
+        yield (
+            source,
+            "–" if area is None else f"{area:.3f}",
+            *("–" if recall is None else f"{recall:.1%}" for recall in recalls),
+        )
+
+
+def curves(results: Sequence[Result]) -> str:
+    """The ROC curves of layer 2, one a source with attacks and benign texts to hold against."""
+    lines = []
+    for source, (benign, attack) in sorted(_contests(results).items()):
+        if benign and attack:
+            lines.append(Line(source, roc(benign, attack)))
+    if not lines:
+        lines = [Line("no source with both", [(0.0, 0.0), (1.0, 1.0)])]
+    return svg(
+        "Attacks caught by layer 2 against benign texts flagged",
+        lines,
+        x="share of benign texts flagged",
+        y="share of attacks caught",
+    )
+
+
+def _contests(results: Sequence[Result]) -> dict[str, tuple[list[float], list[float]]]:
+    """Scores of each source's benign texts (or all of its surfaces') and of its attacks."""
     benign: dict[str, list[float]] = defaultdict(list)
     by_surface: dict[str, list[float]] = defaultdict(list)
     attack: dict[str, list[Result]] = defaultdict(list)
@@ -88,21 +121,16 @@ def _ranking(results: Sequence[Result]) -> Iterable[Sequence[str]]:
             by_surface[result.text.surface].append(result.scores.raw)
         elif not result.text.weak and result.text.kind != "harmful_request":
             attack[result.text.source].append(result)
-    for source, found in sorted(attack.items()):
-        against = benign.get(source) or [
-            s for surface in {r.text.surface for r in found} for s in by_surface[surface]
-        ]
-        scores = [r.scores.raw for r in found]
-        area, recall = auc(against, scores), recall_at(against, scores, 0.01)
-        yield (
-            source,
-            "–" if area is None else f"{area:.3f}",
-            "–" if recall is None else f"{recall:.1%}",
-        )
+    found = {}
+    for source, attacks in attack.items():
+        surfaces = sorted({r.text.surface for r in attacks})
+        against = benign.get(source) or [s for name in surfaces for s in by_surface[name]]
+        found[source] = (against, [r.scores.raw for r in attacks])
+    return found
 
 
 def _latency(results: Sequence[Result]) -> Iterable[Sequence[str]]:
-    cases = {
+    cases: dict[str, Callable[[Result], bool]] = {
         "benign tool results": lambda r: not r.text.attack and r.text.surface == "tool_result",
         "attacks": lambda r: r.text.attack,
         "all": lambda _: True,

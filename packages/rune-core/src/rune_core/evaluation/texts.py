@@ -28,7 +28,8 @@ class LabelledText:
         surface: Where it was met.
         source: The set it is from.
         weak: An attack by construction without any sign in the text; reported apart.
-        key: Stable name of the text within its file.
+        key: Stable name of the text: the same text on the same surface has the same.
+        line: Its line in the file.
     """
 
     text: str
@@ -38,15 +39,20 @@ class LabelledText:
     source: str
     weak: bool
     key: str
+    line: int = 0
 
 
-def read(path: Path, surface: str = "input") -> Iterator[LabelledText]:
+def read(
+    path: Path, surface: str = "input", *, field: str = "text", label: str | None = None
+) -> Iterator[LabelledText]:
     """Yield the texts of a file.
 
     Args:
         path: `.jsonl` or `.jsonl.gz`. Each line has `text` and `label` (`attack`, `benign`, 1 or
             0), and may have `kind`, `channel` or `surface`, and `meta.weak`.
         surface: For lines that name none.
+        field: The key of the text.
+        label: For lines that have none; None to refuse them.
 
     Raises:
         ValueError: A line has no text or label; the message names file and line.
@@ -59,23 +65,24 @@ def read(path: Path, surface: str = "input") -> Iterator[LabelledText]:
                 continue
             try:
                 raw = json.loads(line)
-                text, label = raw["text"], raw["label"]
-                attack = {"attack": True, "benign": False, 1: True, 0: False}[label]
+                text, said = raw[field], raw["label"] if label is None else raw.get("label", label)
+                attack = {"attack": True, "benign": False, 1: True, 0: False}[said]
                 digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=10)
                 met = raw.get("surface") or raw.get("channel") or surface
                 found = SURFACES[met]
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise ValueError(
-                    f"{path}, line {number}: needs text, label (attack or benign) and a known "
+                    f"{path}, line {number}: needs {field}, label (attack or benign) and a known "
                     "channel or surface"
                 ) from None
             digest.update(found.encode())
             yield LabelledText(
                 text=text,
                 attack=attack,
-                kind=str(raw.get("kind") or label),
+                kind=str(raw.get("kind") or said),
                 surface=found,
                 source=source,
                 weak=bool((raw.get("meta") or {}).get("weak")),
                 key=digest.hexdigest(),
+                line=number,
             )

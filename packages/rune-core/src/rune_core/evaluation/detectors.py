@@ -62,14 +62,15 @@ class Detectors:
 
     Args:
         layers: ``l1``, ``l2`` or both.
+        vector: Layer 2; the installed model with its own thresholds when None.
 
     Raises:
         RuntimeError: L2 is asked for and not installed.
     """
 
-    def __init__(self, layers: frozenset[str]) -> None:
+    def __init__(self, layers: frozenset[str], vector: VectorLayer | None = None) -> None:
         self._scanner = Scanner() if "l1" in layers else None
-        self._vector = VectorLayer() if "l2" in layers else None
+        self._vector = (vector or VectorLayer()) if "l2" in layers else None
         if self._vector is not None:
             reason = self._vector.skip_reason(None, ())
             if reason:
@@ -106,7 +107,9 @@ class Detectors:
                 (f.confidence for f in answer.findings if f.threat is Threat.POLICY_VIOLATION),
                 default=0.0,
             )
-            scores.spans = [tuple(f.span) for f in answer.findings if f.threat in ATTACKS]
+            scores.spans = [
+                (f.span.start, f.span.end) for f in answer.findings if f.threat in ATTACKS
+            ]
             findings.extend(answer.findings)
         scores.both = worst(findings)
         return scores

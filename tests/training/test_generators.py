@@ -1,0 +1,61 @@
+"""Self-written texts: every slot is filled, every seed repeats, and the two sides differ."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from training.compose import Composer
+from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
+
+from training import benign, direct
+
+SLOT = re.compile(r"\{[A-Za-z_]\w*\}")
+SEEDS = st.integers(0, 100_000)
+
+
+@given(SEEDS)
+def test_benign_texts_are_expanded_in_full(seed: int) -> None:
+    name, surface, text = benign.draw(random.Random(seed))
+    assert name
+    assert surface in ("input", "document", "tool_result", "tool_call")
+    assert text.strip()
+    if name != "security":  # Quoted attacks may hold any braces.
+        assert not SLOT.search(text), text
+
+
+@given(SEEDS)
+def test_direct_attacks_are_expanded_in_full(seed: int) -> None:
+    for make in (direct.attack, direct.tool_call):
+        text = make(random.Random(seed))
+        assert text.strip()
+        assert not SLOT.search(text.replace("{word}", "")), text
+        assert text == make(random.Random(seed))
+
+
+def test_security_writing_quotes_attacks_and_talks_about_them() -> None:
+    rng = random.Random(1)
+    texts = [benign.security_text(rng) for _ in range(200)]
+    assert sum("injection" in text.lower() or "attack" in text.lower() for text in texts) > 100
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("make", [benign.question, benign.agent_task, direct.attack])
+def test_texts_are_various(make: object) -> None:
+    assert callable(make)
+    rng = random.Random(4)
+    assert len({make(rng) for _ in range(1000)}) > 700
+
+
+def test_a_document_without_a_host_is_an_attack_only_if_it_gives_orders() -> None:
+    row = Row("A quiet day.", BENIGN, "benign_document", "document", "own", "g")
+    composer = Composer([row], seed=3)
+    examples = composer.examples(40, mistaken=60, repeat={"own": 1.0})
+    assert {e.label for e in examples} <= {BENIGN, INJECTION, JAILBREAK, HARMFUL}
+    mistaken = [e for e in examples if e.source.split(":")[-1] in ("question", "agent_task")]
+    assert mistaken
+    assert all(e.label == BENIGN for e in mistaken)
+    assert examples == Composer([row], seed=3).examples(40, mistaken=60, repeat={"own": 1.0})

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -507,3 +508,30 @@ def test_retry_after_as_a_date_counts_from_the_servers_own_clock():
 def test_retry_after_never_raises(value, date):
     seconds = retry_after(value, date)
     assert seconds is None or 0.0 <= seconds <= MAX_RETRY_AFTER
+
+
+def test_closing_wakes_a_thread_that_waits_and_is_for_good(server):
+    release = threading.Event()
+    server.RequestHandlerClass = type("H", (Handler,), {"do_GET": lambda _: release.wait(60)})
+    connection = connect(f"http://127.0.0.1:{server.server_port}", connection_timeout_seconds=60.0)
+    faults = []
+
+    def ask():
+        try:
+            connection.request("GET", "/")
+        except ServerUnreachableError as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not connection._sockets and time.monotonic() < deadline:
+        time.sleep(0.005)
+    connection.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    release.set()
+    assert len(faults) == 1
+    with pytest.raises(ServerUnreachableError) as caught:
+        connection.request("GET", "/")
+    assert caught.value.reason == "closed"

@@ -249,7 +249,7 @@ class ShieldConfig:
         "policy_sync_interval_seconds",
         60.0,
         _seconds,
-        "ask the server for policies at least this often",
+        "ask the server for policies at least this often; 0 for never",
     )
     connection_timeout_seconds: float = _setting(
         "connection_timeout_seconds",

@@ -6,20 +6,21 @@ and the errors of the protocol. ``httpx`` is imported by the first request, not 
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
-import os
+import socket
 import ssl
 import threading
 import time
 import weakref
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from rune_core.endpoint import checked_key, server_url
 from rune_core.errors import ConfigError, ServerAnswerError, ServerUnreachableError
+from rune_core.forks import in_child, unforked
 from rune_core.instance import instance_id
+from rune_core.server_answer import Answer
 from rune_core.server_fault import said, status_error, transport_error
 from rune_core.version import VERSION
 
@@ -41,32 +42,6 @@ _MAX_PROBLEM_BYTES = 65_536
 _GOOD = frozenset((200, 201, 202, 204, 304))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer of the server.
-
-    Attributes:
-        status: The HTTP status, 200–299 or 304.
-        headers: Header names in lower case.
-        body: The decoded bytes.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ServerAnswerError: It is not JSON.
-        """
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            raise ServerAnswerError("the server's answer is not JSON") from None
-
-
 class Connection:
     """The way to one server. Threads and processes may share it; nothing is opened until used.
 
@@ -82,6 +57,7 @@ class Connection:
 
     _lock: threading.Lock
     _client: httpx.Client | None
+    _sockets: weakref.WeakSet[socket.socket]
     _async_clients: weakref.WeakKeyDictionary[AbstractEventLoop, httpx.AsyncClient]
 
     def __init__(self, config: ShieldConfig) -> None:
@@ -94,8 +70,9 @@ class Connection:
             self.ssl_context()  # its faults should show at start-up
         if not self.tls_verify and self.is_encrypted:
             _log.warning("tls_verify is off: anybody on the way can pose as %s", self.url)
+        self._closed = False
         self._reset()
-        _connections.add(self)
+        in_child(self._reset)
 
     @staticmethod
     def of(config: ShieldConfig) -> Connection | None:
@@ -115,6 +92,14 @@ class Connection:
     def is_encrypted(self) -> bool:
         """Whether the address is ``https``."""
         return self.url.startswith("https:")
+
+    @property
+    def identity(self) -> str:
+        """Tells servers and organisations apart on disk: a hash of address and key.
+
+        It gives nothing of the key away: that is 256 random bits.
+        """
+        return hashlib.sha256(f"{self.url}\0{self._key}".encode()).hexdigest()[:32]
 
     @property
     def instance(self) -> str:
@@ -189,22 +174,23 @@ class Connection:
             path: As in ``request``.
             content: As in ``request``.
             headers: As in ``request``.
-            read_timeout: Longest silence, in seconds; by default ``timeout``.
+            read_timeout: Longest silence within the body, in seconds; by default ``timeout``.
 
         Raises:
             ServerError: One of its subclasses; also for what goes wrong while reading.
         """
-        import httpx
+        client = self.client()
 
         with self._faults():
-            request = self.client().build_request(
+            request = client.build_request(
                 method,
                 self.url + path,
                 content=content,
                 headers=self._headers(headers),
-                timeout=httpx.Timeout(self.timeout, read=read_timeout or self.timeout),
+                timeout=self.timeout,
+                extensions={"trace": self._trace},
             )
-            response = self.client().send(request, stream=True)
+            response = client.send(request, stream=True)
             try:
                 if response.status_code not in _GOOD:
                     problem = bytearray()
@@ -213,6 +199,7 @@ class Connection:
                         if len(problem) > _MAX_PROBLEM_BYTES:
                             break
                     raise self._refusal(response, bytes(problem))
+                _allow_silence(request, read_timeout)
                 yield response
             finally:
                 response.close()
@@ -228,16 +215,15 @@ class Connection:
         read_timeout: float | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """``open`` on an event loop."""
-        import httpx
+        client = self.async_client()
 
         with self._faults():
-            client = self.async_client()
             request = client.build_request(
                 method,
                 self.url + path,
                 content=content,
                 headers=self._headers(headers),
-                timeout=httpx.Timeout(self.timeout, read=read_timeout or self.timeout),
+                timeout=self.timeout,
             )
             response = await client.send(request, stream=True)
             try:
@@ -248,13 +234,16 @@ class Connection:
                         if len(problem) > _MAX_PROBLEM_BYTES:
                             break
                     raise self._refusal(response, bytes(problem))
+                _allow_silence(request, read_timeout)
                 yield response
             finally:
                 await response.aclose()
 
     def client(self) -> httpx.Client:
         """The pooled client of this process, made by the first call."""
-        with self._lock:
+        # The lock comes second: a fork waits for unforked(), and must not find the lock held.
+        with unforked(), self._lock:
+            self._refuse_when_closed()
             if self._client is None:
                 import httpx
 
@@ -266,7 +255,8 @@ class Connection:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        with self._lock:
+        with unforked(), self._lock:
+            self._refuse_when_closed()
             client = self._async_clients.get(loop)
             if client is None:
                 import httpx
@@ -276,9 +266,17 @@ class Connection:
             return client
 
     def close(self) -> None:
-        """Close the connections of this process's threads. A later request opens new ones."""
+        """Close the connections of this process's threads, for good.
+
+        A thread that waits for an answer gets ServerUnreachableError at once, and so does every
+        later request.
+        """
         with self._lock:
+            self._closed = True
             client, self._client = self._client, None
+            sockets = list(self._sockets)
+        for opened in sockets:
+            _shut(opened)
         if client is not None:
             client.close()
 
@@ -324,6 +322,22 @@ class Connection:
         self._lock = threading.Lock()
         self._client = None
         self._async_clients = weakref.WeakKeyDictionary()
+        self._sockets = weakref.WeakSet()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ServerUnreachableError(f"{self.url}: closed on our side", reason="closed")
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember each socket that httpcore opens: a thread waiting on one can be woken."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            opened = info["return_value"].get_extra_info("socket")
+            if isinstance(opened, socket.socket):
+                with self._lock:
+                    self._sockets.add(opened)
+                    closed = self._closed
+                if closed:  # by another thread, while this one was connecting
+                    _shut(opened)
 
     def _client_settings(self) -> dict[str, Any]:
         return {
@@ -358,20 +372,20 @@ class Connection:
         return status_error(self.url, status, headers, body, secret=self._key)
 
 
+def _allow_silence(request: httpx.Request, seconds: float | None) -> None:
+    """Let the body take longer than the headers did. httpcore looks here when it reads one."""
+    if seconds is not None:
+        request.extensions["timeout"]["read"] = seconds
+
+
+def _shut(opened: socket.socket) -> None:
+    """Wake whoever waits on a socket."""
+    with suppress(OSError):
+        opened.shutdown(socket.SHUT_RDWR)
+
+
 def _check_progress(size: int, max_bytes: int, deadline: float, url: str) -> None:
     if size > max_bytes:
         raise ServerAnswerError(f"{url}: the answer is longer than {max_bytes} bytes")
     if time.monotonic() > deadline:
         raise ServerUnreachableError(f"{url}: the answer came too slowly", reason="timeout")
-
-
-_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for connection in list(_connections):
-        connection._reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -13,6 +13,7 @@ from rune_scanner.finding import Surface
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rune_core.bundle.sync import SyncState
     from rune_core.engine import Engine
     from rune_core.errors import PolicyError
     from rune_core.plugins import PluginFault
@@ -72,6 +73,8 @@ class Coverage:
         defaults_off: True when the built-in policy is switched off.
         replaced: Built-in rules that a user's rule replaced.
         monitored: Rules in ``mode: monitor``.
+        overridden: Your rules that a rule of a server's replaced.
+        sync: Where the policies of the server stand; None without a server.
         exceptions: The exceptions in force.
         policy_errors: Why the last reload was refused.
         plugins: Names of the plug-ins.
@@ -93,6 +96,8 @@ class Coverage:
     warnings: tuple[str, ...]
     stats: Stats
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    overridden: tuple[str, ...] = ()
+    sync: SyncState | None = None
 
     def __str__(self) -> str:
         layers = [entry.layer for entry in self.surfaces[0].layers]
@@ -178,6 +183,8 @@ def coverage_of(engine: Engine) -> Coverage:
         warnings=_warnings(engine, stats, unavailable, monitored),
         stats=stats,
         unavailable=unavailable,
+        overridden=policy.overridden,
+        sync=None if engine.sync is None else engine.sync.state,
     )
 
 
@@ -198,6 +205,8 @@ def _warnings(
     if policy.defaults_off:
         lines.append("the built-in policy is off (defaults: off)")
     lines += [f"built-in rule {name} is replaced by yours" for name in policy.replaced]
+    lines += [f"your rule {name} is replaced by the server's" for name in policy.overridden]
+    lines += _sync_warnings(engine)
     lines += [f"rule {name} only monitors" for name in monitored]
     lines += [
         f"exception for rule {item.rule} ({item.policy}): {item.reason}"
@@ -212,6 +221,18 @@ def _warnings(
         losses = ", ".join(f"{reason} {n}" for reason, n in stats.losses.items())
         lines.append(f"events lost: {losses}")
     return tuple(lines)
+
+
+def _sync_warnings(engine: Engine) -> list[str]:
+    if engine.sync is None:
+        return []
+    state = engine.sync.state
+    lines = [f"a policy of the server is refused: {refusal}" for refusal in state.refused]
+    if state.error:
+        lines.append(f"the server's policies cannot be fetched: {state.error}")
+    if state.source == "disk" and not state.asked:
+        lines.append("the server's policies are those kept on disk: it has not answered yet")
+    return lines
 
 
 def unmatched_names(engine: Engine) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from functools import partial
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,16 @@ from rune_core.policy.store import PolicyStore
 from rune_core.rates import RateCounter
 from rune_core.session.ledger import Ledger
 from rune_core.stats import Tally
+from rune_core.tools_seen import ToolsSeen
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from rune_core.bundle.sync import PolicySync
     from rune_core.config import ShieldConfig
+    from rune_core.connection import Connection
     from rune_core.context import ScanContext
     from rune_core.hookspecs import Redactor
     from rune_core.layers.calibration import Calibration
@@ -70,6 +75,11 @@ class Engine:
         self.policies = PolicyStore(
             config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
         )
+        self.tools = ToolsSeen()
+        self.connection: Connection | None = None
+        self.sync: PolicySync | None = None
+        if config.url is not None or config.api_key is not None:
+            self._connect()
         self._extra = tuple(plugins)
         self._lock = RLock()
         self._warned = False
@@ -89,6 +99,28 @@ class Engine:
         self._layers: tuple[RegisteredLayer, ...] | None = None
         self._redactor: Redactor | None = None
         self._emitter: Emitter | None = None
+
+    def _connect(self) -> None:
+        """Talk to the server that the settings name."""
+        from rune_core.connection import Connection
+
+        self.connection = Connection.of(self.config)
+        interval = self.config.policy_sync_interval_seconds
+        if self.connection is None or not interval:
+            return
+        from rune_core.bundle.persist import bundle_file
+        from rune_core.bundle.report import status_of
+        from rune_core.bundle.sync import PolicySync
+        from rune_core.config import state_folder
+
+        self.sync = PolicySync(
+            self.connection,
+            self.policies,
+            bundle_file(state_folder(), self.connection),
+            interval=interval,
+            build=partial(status_of, self),
+        )
+        self.sync.restore()
 
     def _rule_folders(self) -> tuple[Path, ...]:
         return self.plugins.rule_folders()
@@ -159,6 +191,10 @@ class Engine:
         """Count a result and emit its event. Never raises."""
         try:
             self.tally.add(result)
+            if self.sync is not None and context.tool is not None:
+                self.tools.note(
+                    context.agent_id, context.tool, tool_risk, context.tool_definition_hash
+                )
             if context.surface in _UNTRUSTED:
                 self._warn_without_vector()
             emitter = self.emitter
@@ -192,10 +228,17 @@ class Engine:
         return self._emitter
 
     def close(self, seconds: float) -> None:
-        """Flush and close the event sinks within ``seconds``, and the attack memory."""
+        """Stop policy sync, flush and close the event sinks and the memory, within ``seconds``."""
+        deadline = time.monotonic() + seconds
         self.vector_layer.close()
+        if self.sync is not None:
+            self.sync.stop()
         if self._emitter is not None:
             self._emitter.close(seconds)
+        if self.connection is not None:
+            self.connection.close()
+        if self.sync is not None:
+            self.sync.close(max(0.0, deadline - time.monotonic()))
 
     def _patterns_layer(self, policy: CompiledPolicy) -> RegisteredLayer:
         current = self._patterns

@@ -125,7 +125,7 @@ class ServerUnreachableError(ServerError):
     """No answer came.
 
     Attributes:
-        reason: ``dns``, ``connect``, ``tls``, ``timeout``, ``proxy`` or ``network``.
+        reason: ``dns``, ``connect``, ``tls``, ``timeout``, ``proxy``, ``network`` or ``closed``.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

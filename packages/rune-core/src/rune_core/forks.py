@@ -1,16 +1,20 @@
-"""What must happen in the child of a fork: locks that another thread held are free again.
+"""What must happen around a fork.
 
-A fork copies every lock as it is, and none of the threads that would release them.
+A fork copies every lock as it is, and none of the threads that would release them: in the child,
+locks that another thread held are free again. And a module that another thread was half through
+importing is never finished there, so a fork waits for what our threads do inside ``unforked()``.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _L = TypeVar("_L")
 
@@ -29,6 +33,21 @@ def fork_safe(lock: _L) -> _L:
     return lock
 
 
+_MAX_WAIT = 5.0
+_busy = fork_safe(threading.RLock())
+_mine = threading.local()
+
+
+@contextmanager
+def unforked() -> Iterator[None]:
+    """Hold back forks of this process until the block is left.
+
+    For what a thread of ours imports or compiles: milliseconds, never a wait for a network.
+    """
+    with _busy:
+        yield
+
+
 def in_child(method: Callable[[], None]) -> None:
     """Call a bound method in every child of a fork, as long as its object lives.
 
@@ -36,6 +55,15 @@ def in_child(method: Callable[[], None]) -> None:
     """
     _methods[:] = [known for known in _methods if known() is not None]
     _methods.append(weakref.WeakMethod(method))
+
+
+def _before_fork() -> None:
+    _mine.held = _busy.acquire(timeout=_MAX_WAIT)
+
+
+def _after_fork_in_parent() -> None:
+    if _mine.held:
+        _busy.release()
 
 
 def _after_fork() -> None:
@@ -48,4 +76,8 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork,
+    )

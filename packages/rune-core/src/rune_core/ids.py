@@ -14,7 +14,7 @@ import time
 from uuid import UUID
 
 _PROCESS_KEY = os.urandom(32)
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@\-]{0,127}", re.ASCII)
+_SAFE_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9_.:/\-]{0,127}", re.ASCII)
 _SAFE_TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@\- ]{0,127}", re.ASCII)
 MASKED_NAME = "masked"
 
@@ -81,7 +81,8 @@ def safe_name(name: str | None) -> str | None:
     """A name fit for events, logs and explanations.
 
     Tool names can be made up by a model, so they are not trusted to be names. What does not look
-    like one (too long, line breaks, other characters) becomes ``masked``.
+    like one (too long, line breaks, other characters) becomes ``masked``; so does what looks like a
+    mail address or is a number, which may be somebody's.
     """
     if name is None or _SAFE_NAME.fullmatch(name):
         return name

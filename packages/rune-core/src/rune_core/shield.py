@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self, Unpack
 
+    from rune_core.bundle.sync import SyncState
     from rune_core.coverage import Coverage
     from rune_core.effects import ApprovalHandler, Effect
     from rune_core.engine import Engine
@@ -104,6 +105,8 @@ class Shield:
             None, self.config.default_agent_id, (), None, traced=False
         )
         self._closed = False
+        if self._engine.sync is not None:
+            self._engine.sync.start()
 
     # -- scanning: look and decide
 
@@ -547,6 +550,21 @@ class Shield:
         return self._engine.policies.reload()
 
     @property
+    def policy_sync(self) -> SyncState | None:
+        """Where the policies of the server stand; None when there is no server."""
+        sync = self._engine.sync
+        return None if sync is None else sync.state
+
+    def sync_policies(self, seconds: float = 10.0) -> SyncState | None:
+        """Ask the server for its policies now, and wait at most ``seconds``. Never raises.
+
+        A Shield does not wait for a server by itself. Call this at start-up where no decision may
+        be made by older policies, and look at the answer's ``is_current``.
+        """
+        sync = self._engine.sync
+        return None if sync is None else sync.refresh(seconds)
+
+    @property
     def policy_revision(self) -> str:
         """Content hash of the policies in force."""
         return self._engine.policies.current().revision
@@ -589,6 +607,9 @@ class Shield:
 
         if self._closed:
             raise ShieldClosedError("this Shield is closed; make a new one")
+        sync = self._engine.sync
+        if sync is not None and not sync.running:
+            sync.start()  # a child after a fork
         rendered = render(content)
         request = Request(
             rendered=rendered,

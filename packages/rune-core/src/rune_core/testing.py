@@ -176,6 +176,8 @@ def shield_for_tests(
         "events_to_file": False,
         "events_enabled": any(hasattr(plugin, "rune_event_sinks") for plugin in plugins),
         "plugins_enabled": False,
+        "url": None,
+        "api_key": None,
         "event_flush_interval_seconds": 0.01,
         **settings,
     }

@@ -151,6 +151,8 @@ class _Call:
             ShieldBlockedError: It is no part of a run, and ``on_block`` is ``raise``.
         """
         error = ShieldBlockedError(stop.result)
+        # It may have been on its way because of the tool's own error, whose text is content.
+        stop.__context__ = None
         guard.latch(session, stop.result)
         if guard.raises and run_id() is None:
             raise error from None

@@ -6,11 +6,12 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from rune_core.cli.check import Check
 from rune_core.failure import describe
 
 if TYPE_CHECKING:
@@ -37,25 +38,6 @@ FRAMEWORKS = (
 """Frameworks that no adapter of this version guards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at.
-
-    Attributes:
-        area: The heading it stands under.
-        name: What was looked at.
-        status: ``ok``, ``warn`` or ``fail``.
-        detail: What was seen, without values of secrets.
-        todo: What to do about it; empty when nothing is.
-    """
-
-    area: str
-    name: str
-    status: str
-    detail: str
-    todo: str = ""
-
-
 def all_checks() -> list[Check]:
     """Run every check. One that breaks is itself a failed check."""
     checks: list[Check] = []
@@ -80,12 +62,17 @@ def all_checks() -> list[Check]:
         return checks
     checks.append(Check("configuration", "settings", "ok", "can be used"))
     made = config
+    from rune_core.cli.server_checks import server
+    from rune_core.cli.tool_checks import tools
+
     checks += _run(
         [
             ("layers", lambda: _layers(made)),
             ("rules", lambda: _rules(made)),
             ("policies", lambda: _policies(made)),
+            ("server", lambda: server(made)),
             ("events", lambda: _events(made)),
+            ("tools", lambda: tools(made)),
             ("plug-ins", lambda: _plugins(made)),
             ("frameworks", _frameworks),
         ]
@@ -166,8 +153,6 @@ def _environment() -> Iterator[Check]:
         near = get_close_matches(name, sorted(known), n=1)
         todo = f"did you mean {near[0]}?" if near else "remove it, if Rune was meant"
         yield Check(area, name, "warn", "is set, but Rune knows no such variable", todo)
-    if os.environ.get("RUNE_API_KEY") or os.environ.get("RUNE_URL"):
-        yield Check(area, "server", "warn", "configured, but this version keeps events local")
 
 
 def _layers(config: ShieldConfig) -> Iterator[Check]:

@@ -164,6 +164,8 @@ def shield_for_cases(policy: Path | None, text: str | None = None) -> Shield:
     from rune_core.shield import Shield
 
     config = ShieldConfig(
+        url=None,
+        api_key=None,
         local_policies_path=policy,
         l2_enabled=False,
         l3_enabled=False,

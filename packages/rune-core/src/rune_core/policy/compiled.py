@@ -99,8 +99,12 @@ class CompiledPolicy:
             lifting = [e for file in bundle for e in file.exemptions]
             exemptions = lifting if level is bundle else self.exemptions
             replaced.append([rule.name for rule in rules_of_level if rule.name in higher])
+            named: set[str] = set()
             for rule in rules_of_level:
-                kept = unless_replaced(rule, higher.get(rule.name, ()), exemptions)
+                kept = unless_replaced(
+                    rule, higher.get(rule.name, ()), exemptions, qualify=rule.name in named
+                )
+                named.add(rule.name)
                 if kept is not None:
                     compiled.append(kept)
         self.replaced, self.overridden = tuple(replaced[0]), tuple(replaced[1])

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rune_scanner.finding import Finding, Surface
 
-_LEFT_OVER = ":others"
-
 
 class CompiledAudience:
     """Agents who are in each of some audiences, with their globs compiled."""
@@ -181,7 +179,7 @@ def rules_by_name(levels: Iterable[Sequence[PolicyFile]]) -> dict[str, list[Rule
 
 
 def unless_replaced(
-    rule: Rule, others: Sequence[Rule], exemptions: Sequence[Exemption]
+    rule: Rule, others: Sequence[Rule], exemptions: Sequence[Exemption], *, qualify: bool = False
 ) -> CompiledRule | None:
     """The rule; where others of its name are for some agents only, for the agents left over.
 
@@ -189,19 +187,22 @@ def unless_replaced(
         rule: The rule.
         others: Rules of the same name that take its place.
         exemptions: Exceptions that may lift it.
+        qualify: Whether another rule of its name stays in force beside it: two policies of a
+            server, which do not know each other, may name a rule alike.
     """
     if not others:
-        return CompiledRule(rule, exemptions)
+        return CompiledRule(_qualified(rule) if qualify else rule, exemptions, name=rule.name)
     if not all(other.audiences for other in others):
         return None
+    yields_to = [CompiledAudience(other.audiences) for other in others]
+    return CompiledRule(_qualified(rule), exemptions, name=rule.name, yields_to=yields_to)
+
+
+def _qualified(rule: Rule) -> Rule:
+    """The rule under a name of its own: counters and patterns go by name."""
     match = rule.match
     if isinstance(match, DataProtectionMatch):
-        patterns = tuple((f"{name}{_LEFT_OVER}", regex) for name, regex in match.regexes)
+        suffix = "".join(letter if letter.isalnum() else "-" for letter in rule.policy)
+        patterns = tuple((f"{name}:{suffix}", regex) for name, regex in match.regexes)
         match = replace(match, regexes=patterns)
-    return CompiledRule(
-        # Counters go by name: two rules in force must not share one.
-        replace(rule, name=f"{rule.policy}:{rule.name}", match=match),
-        exemptions,
-        name=rule.name,
-        yields_to=[CompiledAudience(other.audiences) for other in others],
-    )
+    return replace(rule, name=f"{rule.policy}:{rule.name}", match=match)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from rune_core.errors import PolicyError, PolicyLoadError
 from rune_core.failure import describe
+from rune_core.forks import fork_safe
 from rune_core.policy.compiled import CompiledPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rune_core.policy.model import PolicyFile
@@ -63,12 +65,13 @@ class PolicyStore:
         self._location = location
         self._text = text
         self._check_seconds = check_seconds if location is not None else 0.0
-        self._lock = Lock()
+        self._lock = fork_safe(Lock())
         self._current: CompiledPolicy | None = None
         self._errors: tuple[PolicyError, ...] = ()
         self._next_check = time.monotonic() + self._check_seconds
         self._signature = self._sign()
         self._own: tuple[PolicyFile, ...] = self._load_own()
+        self._bundle: tuple[PolicyFile, ...] = ()
 
     @property
     def errors(self) -> tuple[PolicyError, ...]:
@@ -82,7 +85,7 @@ class PolicyStore:
             with self._lock:
                 current = self._current
                 if current is None:
-                    current = self._current = self._compile(self._own)
+                    current = self._current = self._compile(self._own, self._bundle)
         if self._check_seconds and time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + self._check_seconds
             if self._sign() != self._signature:
@@ -97,7 +100,7 @@ class PolicyStore:
             self._signature = self._sign()
             try:
                 own = self._load_own()
-                compiled = self._compile(own)
+                compiled = self._compile(own, self._bundle)
             except PolicyLoadError as error:
                 return self._refuse(error.errors, before)
             except Exception as error:  # noqa: BLE001 - whatever it is, what works must stay
@@ -109,6 +112,20 @@ class PolicyStore:
             return ReloadResult(
                 self._current.revision, changed=self._current.revision != before.revision
             )
+
+    def put_bundle(self, files: Sequence[PolicyFile]) -> CompiledPolicy:
+        """Put a server's policies in force, in place of those it had before.
+
+        What is in force stays in force when this raises.
+
+        Raises:
+            Exception: They cannot be compiled.
+        """
+        with self._lock:
+            compiled = self._compile(self._own, files)
+            self._bundle = tuple(files)
+            self._current = compiled
+            return compiled
 
     def _refuse(self, errors: tuple[PolicyError, ...], before: CompiledPolicy) -> ReloadResult:
         self._errors = errors
@@ -124,10 +141,10 @@ class PolicyStore:
         return compose(self._location, self._text)
 
     @staticmethod
-    def _compile(own: tuple[PolicyFile, ...]) -> CompiledPolicy:
+    def _compile(own: Sequence[PolicyFile], bundle: Sequence[PolicyFile]) -> CompiledPolicy:
         from rune_core.policy.load import load_default
 
-        return CompiledPolicy(own, builtin=load_default())
+        return CompiledPolicy(own, builtin=load_default(), bundle=bundle)
 
     def _sign(self) -> tuple[tuple[str, int, int], ...]:
         """Path, time and size of each file: what changes when a file does."""

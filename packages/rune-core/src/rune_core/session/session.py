@@ -8,6 +8,7 @@ from itertools import count
 from threading import Lock
 from uuid import uuid4
 
+from rune_core.ids import safe_name
 from rune_core.session.cache import EvidenceCache
 from rune_core.session.ledger import Ledger
 from rune_core.session.progress import Progress
@@ -77,7 +78,8 @@ class Session:
         return next(self._sequence)
 
     def __repr__(self) -> str:
-        return f"Session(id={self.id!r}, agent_id={self.agent_id!r})"
+        # An application's own id may be somebody's mail address.
+        return f"Session(id={safe_name(self.id)!r}, agent_id={self.agent_id!r})"
 
 
 current_session: ContextVar[Session | None] = ContextVar("rune_session", default=None)

@@ -1,0 +1,1 @@
+"""Policies of a server: fetched, verified, activated, kept, and what is said back about them."""

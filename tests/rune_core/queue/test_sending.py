@@ -350,7 +350,7 @@ def test_one_poisonous_event_does_not_hold_up_the_others(to_server, server, quic
     for size in range(1, 31):
         shield.scan_input("x" * size)
     until(lambda: len(server.events) == 29)
-    assert spool_of(shield).figures().depth == 1
+    until(lambda: spool_of(shield).figures().depth == 1)
 
 
 # -- what is said

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from rune_core.event.schema import Event
 from rune_core.ids import uuid7
 from rune_core.queue.loss import Loss
+from rune_core.queue.rows import Row, Verdict
 from rune_core.queue.run_file import RunFile, dead_runs
-from rune_core.queue.spool import HOLD_SECONDS, MAX_DEAD, Row, Spool, Verdict
+from rune_core.queue.spool import HOLD_SECONDS, MAX_DEAD, Spool
 from rune_core.queue.spool_file import SpoolError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")

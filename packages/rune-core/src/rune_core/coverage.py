@@ -235,6 +235,10 @@ def _sync_warnings(engine: Engine) -> list[str]:
 
 
 def _delivery_warnings(engine: Engine) -> list[str]:
+    given = {"url": engine.config.url, "api_key": engine.config.api_key}
+    lacking = [name for name, value in given.items() if value is None]
+    if len(lacking) == 1:
+        return [f"a server is configured without {lacking[0]}: nothing is sent or fetched"]
     sink = engine.server_sink
     if sink is None:
         return []

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from rune_core.errors import ServerAnswerError
 from rune_core.ids import MASKED_NAME, safe_name
-from rune_core.queue.spool import Verdict
+from rune_core.queue.rows import Verdict
 from rune_core.server_fault import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rune_core.connection import Connection
-    from rune_core.queue.spool import Held
+    from rune_core.queue.rows import Held
     from rune_core.server_answer import Answer
 
 PATH = "/v1/events"

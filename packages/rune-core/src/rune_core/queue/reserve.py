@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rune_core.event.draft import PRIORITIES
 from rune_core.queue.loss import Loss
-from rune_core.queue.spool import Held
+from rune_core.queue.rows import Held
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from rune_core.queue.spool import Row
+    from rune_core.queue.rows import Row
 
 MAX_ROWS = 5_000
 MAX_BYTES = 8_000_000

@@ -23,13 +23,13 @@ from rune_core.forks import unforked
 from rune_core.queue.breaker import Breaker
 from rune_core.queue.delivery import MAX_BODY, Outcome, post
 from rune_core.queue.limits import RateLimits
-from rune_core.queue.spool import Verdict
+from rune_core.queue.rows import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rune_core.connection import Connection
-    from rune_core.queue.spool import Held
+    from rune_core.queue.rows import Held
     from rune_core.queue.store import Store
 
 _log = logging.getLogger("rune_core.events")

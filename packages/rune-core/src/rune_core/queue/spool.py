@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
-from rune_core.event.decode import decode
 from rune_core.event.draft import PRIORITIES
 from rune_core.queue.front import CATEGORIES
 from rune_core.queue.loss import Loss
+from rune_core.queue.remains import Remains
+from rune_core.queue.rows import DeadLetter, Figures, Held, Row, Verdict
 from rune_core.queue.run_file import dead_runs
-from rune_core.queue.spool_file import ENDING, SpoolFile, rows_of
+from rune_core.queue.spool_file import ENDING, SpoolFile
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,76 +32,6 @@ HOLD_SECONDS = 120.0
 MAX_DEAD = 1_000
 _VACUUM_PAGES = 1_000
 _T = TypeVar("_T")
-
-
-class Row(NamedTuple):
-    """One event on its way in."""
-
-    event_id: str
-    category: str
-    priority: int
-    body: bytes
-    """Its JSON."""
-
-
-class Held(NamedTuple):
-    """One event that was claimed."""
-
-    id: int
-    event_id: str
-    category: str
-    priority: int
-    body: bytes
-
-
-class Verdict(NamedTuple):
-    """Why the server will never take an event."""
-
-    event: Held
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An event that the server refused for good.
-
-    Attributes:
-        id: Its number here.
-        event_id: The event.
-        at: When it was refused, in Unix seconds.
-        code: The server's machine-readable reason.
-        reason: The server's words, one short line.
-        body: The event's JSON.
-    """
-
-    id: int
-    event_id: str
-    at: float
-    code: str
-    reason: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is in a spool.
-
-    Attributes:
-        depth: Events that wait.
-        bytes: Their size.
-        oldest_seconds: Age of the oldest; 0 when there is none.
-        dead_letters: Events that the server refused.
-        losses: Lost events since the spool was made, by reason.
-        by_category: ``depth`` per category.
-    """
-
-    depth: int = 0
-    bytes: int = 0
-    oldest_seconds: float = 0.0
-    dead_letters: int = 0
-    losses: Mapping[str, int] = field(default_factory=dict)
-    by_category: Mapping[str, int] = field(default_factory=dict)
 
 
 class Spool:
@@ -448,11 +376,8 @@ class Spool:
 
     def _salvage(self, aside: Path | None, known: dict[str, int]) -> None:
         """Take over what can be read of a damaged file, and count the rest."""
-        found = {
-            table: [] if aside is None else rows_of(aside, f"SELECT {columns} FROM {table}")  # noqa: S608 - ours
-            for table, columns in _COLUMNS.items()
-        }
-        rows = [Row(*row) for row in found["events"] if _is_event(row[3])]
+        found = Remains(aside)
+        rows = found.events()
         saved = Counter(row.category for row in rows)
         losses = [
             Loss("spool_lost", category, count - saved[category])
@@ -462,34 +387,12 @@ class Spool:
 
         def work(db: sqlite3.Connection) -> list[Loss]:
             self._insert(db, rows)
-            for table in ("dead", "losses", "runs"):
-                marks = ", ".join("?" * len(_COLUMNS[table].split(",")))
-                db.executemany(
-                    f"INSERT OR IGNORE INTO {table} ({_COLUMNS[table]}) VALUES ({marks})",  # noqa: S608 - ours
-                    [row for row in found[table] if table != "dead" or _is_event(row[-1])],
-                )
+            found.copy_the_rest(db)
             return _record(db, [*losses, *self._evict(db)])
 
         recorded = self._do(work)
         if self._lost is not None and recorded:
             self._lost(recorded)
-
-
-_COLUMNS = {
-    "events": "event_id, category, priority, body",
-    "dead": "event_id, category, priority, at, code, reason, body",
-    "losses": "reason, category, count",
-    "runs": "run, category, count",
-}
-
-
-def _is_event(body: object) -> bool:
-    """Whether what a damaged file gave is an event, and so may leave."""
-    try:
-        decode(body)  # type: ignore[arg-type]
-    except (msgspec.MsgspecError, TypeError, ValueError):
-        return False
-    return True
 
 
 def _total(db: sqlite3.Connection, change: Mapping[str, tuple[int, int]]) -> None:

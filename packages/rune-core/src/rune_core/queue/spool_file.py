@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rune_core.forks import around_fork, in_child
 from rune_core.queue.front import CATEGORIES
@@ -307,20 +307,3 @@ def _is_foreign(found: os.stat_result) -> bool:
         return False
     writable = bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
     return writable or found.st_uid not in (os.geteuid(), 0)
-
-
-def rows_of(path: Path, query: str) -> list[tuple[Any, ...]]:
-    """What can still be read of a table of a damaged file, up to the damage."""
-    found: list[tuple[Any, ...]] = []
-    try:
-        db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)
-    except sqlite3.Error:
-        return found
-    try:
-        for row in db.execute(query):
-            found.append(row)  # noqa: PERF402 - what was read before the damage is kept
-    except sqlite3.Error:
-        pass  # that is where the damage begins
-    finally:
-        db.close()
-    return found

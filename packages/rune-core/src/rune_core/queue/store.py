@@ -13,14 +13,14 @@ from rune_core.queue.front import CATEGORIES
 from rune_core.queue.loss import Loss
 from rune_core.queue.reserve import Reserve
 from rune_core.queue.run_file import RunFile
-from rune_core.queue.spool import Figures, Spool
+from rune_core.queue.spool import Spool
 from rune_core.queue.spool_file import SpoolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from rune_core.queue.spool import Held, Row, Verdict
+    from rune_core.queue.rows import Figures, Held, Row, Verdict
 
 _log = logging.getLogger("rune_core.events")
 RETRY_SECONDS = 15.0

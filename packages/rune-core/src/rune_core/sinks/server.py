@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rune_core.queue.loss import SPOOL_REASONS
+from rune_core.queue.rows import Row
 from rune_core.queue.sender import Sender
-from rune_core.queue.spool import FOLDER, Row
+from rune_core.queue.spool import FOLDER
 from rune_core.queue.store import Store
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from rune_core.connection import Connection
     from rune_core.event.schema import Event
     from rune_core.queue.loss import Loss, Losses
+    from rune_core.queue.rows import Figures
     from rune_core.queue.sender import Delivery
-    from rune_core.queue.spool import Figures
 
 CLOSE_SECONDS = 0.2
 

@@ -310,7 +310,7 @@ class Requests:
             joined = lower = text
         self._requests: list[_Request] = []
         for match in _SENTENCE.finditer(joined):
-            verbs = _imperatives(match[0])
+            verbs = imperatives(match[0])
             if verbs:
                 words = _all_stems(_WORD.findall(match[0]))
                 self._requests.append(_Request(match.start(), match.end(), verbs, words))
@@ -333,7 +333,7 @@ class Requests:
         )
 
 
-def _imperatives(sentence: str) -> frozenset[str]:
+def imperatives(sentence: str) -> frozenset[str]:
     """The verbs a sentence may be asking with, in all their stems; empty for a statement."""
     found: set[str] = set()
     for clause in _CLAUSE.split(sentence):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from rune_core.session.intent import imperatives
+from rune_core.session.intent import VERBS, imperatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,15 +21,19 @@ _GAP_BEFORE_ORDER: Final = 2
 _GAP_BEFORE_STRONG_ORDER: Final = 8
 """Plain sentences in a row that an order, or one that names its means, may still come after."""
 
-SENTENCE_END: Final = re.compile(r"(?<![A-Z])[.!?…][\"'”’)\]]{0,2}\s+|[。！？]\s*")
+# The second form is for texts that were put together without a space: `by 7.2%.Ignore your`.
+SENTENCE_END: Final = re.compile(
+    r"(?<![A-Z])[.!?…][\"'”’)\]]{0,2}\s+|(?<=[a-z0-9%)])[.!?](?=[A-Z][A-Za-z]* )|[。！？]\s*"
+)
 _BREAK: Final = re.compile(rf"{SENTENCE_END.pattern}|(?:\\r)?\\n|\r?\n")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][a-z]{1,3})?")
 _LIST_NUMBER: Final = re.compile(r"\s*(?:\d{1,3}|[a-z])[.)](?:\s|$)", re.IGNORECASE)
 _RULE: Final = re.compile(r"[\s\-=_*~#+|.]*")
 _TO_THE_READER: Final = re.compile(
-    r"\b(?:you|yourself|me|my|your (?:new )?(?:job|goal|mission|role|objective|orders?)|must|should|shall|never|don['’]t|do not|instead|immediately"
-    r"|asap|please|make sure|be sure|remember|ensure that|i (?:want|need|would|expect|order)"
-    r"|i['’]d like|it is (?:important|necessary|crucial|vital|imperative))\b"
+    r"\b(?:you|yourself|me|my|your (?:new )?(?:job|goal|mission|role|objective|orders?)|must"
+    r"|should|shall|never|don['’]t|do not|instead|immediately|asap|please|make sure|be sure"
+    r"|remember|ensure that|i (?:want|need|would|expect|order)|i['’]d like"
+    r"|it is (?:important|necessary|crucial|vital|imperative))\b"
     r"|^\W*(?:then|after|before|finally|next|also|first|second|third|once|otherwise|if|when|while"
     r"|and|or|but|so|step|note|warning|important|attention|again)\b"
 )
@@ -85,6 +89,8 @@ def _segments(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The sentences and lines from ``start`` on, without the white space that ends them."""
     low = start
     for gap in _BREAK.finditer(text, start, end):
+        if _LIST_NUMBER.fullmatch(text, low, gap.end()):
+            continue  # "2. Open it" is one item
         mark = gap[0].rstrip()
         kept = 0 if mark.startswith("\\") else len(mark)
         yield low, gap.start() + kept
@@ -96,13 +102,15 @@ def _segments(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _weight(segment: str) -> int | None:
     """0 for plain description, 1 for an order or what may be one, 2 for one with its means.
 
-    None for what has no say, as the number of a list item or a line of dashes.
+    None for what has no say, as a line of dashes.
     """
     lower = segment.lower()
-    if _RULE.fullmatch(lower) or _LIST_NUMBER.fullmatch(lower):
+    if _RULE.fullmatch(lower):
         return None
     # A comma parts a list as often as an order: "warm rooms, hung with art, create a welcome".
-    asks = bool(imperatives(lower.replace(",", " "))) or _LIST_NUMBER.match(lower) is not None
+    asks = (
+        bool(VERBS & imperatives(lower.replace(",", " "))) or _LIST_NUMBER.match(lower) is not None
+    )
     named = _DESTINATION.search(lower) is not None
     to_machine = _TO_A_MACHINE.search(lower) is not None
     to_reader = _TO_THE_READER.search(lower) is not None

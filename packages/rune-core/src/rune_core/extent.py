@@ -27,7 +27,10 @@ _FORWARD = re.compile(
     re.IGNORECASE,
 )
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_LITERAL = re.compile(r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'""", re.DOTALL)
+# Nothing but structure may follow a string: a quote within a text must not look like its end.
+_LITERAL = re.compile(
+    r"""(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')(?=\s*(?:[,:\]})]|$))""", re.DOTALL
+)
 # What a value looks like when it is printed rather than written as JSON: {'a': 'b'}, [Mail(id=1)].
 _PRINTED = re.compile(
     rf"\s*(?:[A-Za-z_][\w.]{{0,80}})?[\[{{(](?:{_LITERAL.pattern}|[\w.+\-\s\[\](){{}},:=<>/]++)*+",
@@ -36,6 +39,7 @@ _PRINTED = re.compile(
 _MARKS = "#<[({|=*~`-"
 _KEY_LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?[\w.-]{1,40}:(?:[ \t]|$)|^[ \t]*-[ \t]", re.MULTILINE)
 _MIN_KEY_LINES = 4
+_AHEAD = 40
 _ANNOUNCES = re.compile(r"[:\-–—][\s*_`>]*$")
 
 
@@ -62,8 +66,7 @@ def widened(text: str, cuts: Iterable[Cut]) -> list[Finding]:
 
 
 class _Fields:
-    """The parts of a text that belong together: the strings of JSON or of a printed value, the
-    fields of YAML, or the whole text."""
+    """Parts of a text that belong together: strings of JSON or a printed value, YAML fields."""
 
     def __init__(self, text: str) -> None:
         self._length = len(text)
@@ -108,7 +111,10 @@ def _paragraph(text: str, span: Span, low: int, high: int) -> tuple[int, int]:
     start = floor if floor == low else span.start
     for gap in _BACK.finditer(text, floor, span.start):
         start = gap.end()
-    for gap in SENTENCE_END.finditer(text, start, span.start):
+    # A little beyond, for an end that is one by what follows it.
+    for gap in SENTENCE_END.finditer(text, start, min(len(text), span.start + _AHEAD)):
+        if gap.end() > span.start:
+            break
         start = gap.end()
     if text[span.start : span.start + 1] in _MARKS:
         # A mark that sets the instruction apart begins it: `...at 7.2%.###(system) Send`.

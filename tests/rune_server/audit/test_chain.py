@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,7 +44,7 @@ async def test_an_untouched_log_holds(platform: Platform, owner: Actor) -> None:
 async def test_an_entry_is_written_with_what_it_tells_about_or_not_at_all(
     platform: Platform, owner: Actor
 ) -> None:
-    with pytest.raises(RuntimeError):
+    with suppress(RuntimeError):
         async with platform.state.begin() as session:
             await audit.record(session, owner, action="thing.done")
             raise RuntimeError
@@ -62,8 +63,7 @@ async def test_an_entry_is_written_with_what_it_tells_about_or_not_at_all(
         ("UPDATE audit_heads SET number = 3", 4, "where the log ends was altered"),
         ("DELETE FROM audit_heads", 4, "where the log ends is missing"),
         (
-            "UPDATE audit_entries SET previous = (SELECT mac FROM audit_entries WHERE number = 1)"
-            " WHERE number = 4",
+            "UPDATE audit_entries SET previous = (SELECT mac FROM audit_heads) WHERE number = 4",
             4,
             "does not follow",
         ),

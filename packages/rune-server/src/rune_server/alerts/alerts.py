@@ -215,9 +215,7 @@ async def _editable(
     return row, name
 
 
-async def _record(
-    session: AsyncSession, actor: Actor, what: str, row: AlertRow, rule: str
-) -> None:
+async def _record(session: AsyncSession, actor: Actor, what: str, row: AlertRow, rule: str) -> None:
     await audit.record(
         session,
         actor,

@@ -15,8 +15,9 @@ from rune_server.alerts import notice as notices
 from rune_server.alerts.channels import channel_row, target_of
 from rune_server.alerts.destination import Sent, post
 from rune_server.alerts.model import Delivery
-from rune_server.errors import NotFoundError
+from rune_server.errors import NotFoundError, UnavailableError
 from rune_server.failure import described
+from rune_server.mailer import Mail
 from rune_server.paging import Page, bounded, id_of, page_of
 from rune_server.state.tables.alerts import AlertChannelRow, AlertDeliveryRow
 
@@ -210,10 +211,9 @@ async def _mail(platform: Platform, target: Target, notice: dict[str, Any]) -> S
     subject, text = notices.mail(notice)
     try:
         for address in target.addresses:
-            await platform.mailer.send(address, subject, text)
-    except Exception as error:  # noqa: BLE001 - whatever the mail server does, it is tried again
-        _log.warning("alerts.mail_failed", error=described(error))
-        return Sent(ok=False, status=0, answer=f"the mail was not taken: {type(error).__name__}")
+            await platform.mailer.send(Mail(address, subject, text))
+    except UnavailableError as error:
+        return Sent(False, 0, error.detail, final=not platform.mailer.configured)
     return Sent(ok=True, status=0, answer="taken by the mail server")
 
 

@@ -66,7 +66,9 @@ def check_url(url: str, allow_networks: Sequence[str] = ()) -> str:
     """
     if not 0 < len(url) <= MAX_URL:
         return f"must be 1 to {MAX_URL:,} characters"
-    if not url.isascii() or any(not character.isprintable() or character == " " for character in url):
+    if not url.isascii() or any(
+        not character.isprintable() or character == " " for character in url
+    ):
         return "must be plain ASCII without spaces"
     try:
         parts = urlsplit(url)
@@ -218,7 +220,7 @@ async def post(
     if fault:
         return Sent(ok=False, status=0, answer=f"the address {fault}", final=True)
     guard = Guard(_networks(tuple(allow_networks)), plain=url.startswith("http:"), find=find)
-    waits = {key: TIMEOUT_SECONDS for key in ("connect", "read", "write", "pool")}
+    waits = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_SECONDS)
     try:
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
@@ -228,7 +230,7 @@ async def post(
             pool.stream(
                 "POST",
                 url,
-                headers={"user-agent": "rune-server", **headers},
+                headers=[("user-agent", "rune-server"), *headers.items()],
                 content=body,
                 extensions={"timeout": waits},
             ) as response,

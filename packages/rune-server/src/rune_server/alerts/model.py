@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 RuleKind = Literal["count", "rate", "ratio", "first_seen", "risk_trend", "silence"]
 Severity = Literal["low", "medium", "high", "critical"]
-GroupBy = Literal["", "agent", "tool", "threat", "rule", "surface", "session"]
+GroupBy = Literal["", "agent", "tool", "threat", "rule", "surface"]
 FirstSeen = Literal["agent", "tool", "tool_definition"]
 AlertState = Literal["open", "acknowledged", "resolved"]
 ChannelKind = Literal["slack", "webhook", "email"]
@@ -39,7 +39,7 @@ class EventMatch:
         threats: Threats found.
         surfaces: Where the text was met.
         tools: Tool names.
-        rules: Policy rules that decided or matched.
+        rules: Policy rules that decided.
         policies: Policies they are in.
         detectors: Detector rules that found something.
         severities: Severities of what was found.

@@ -64,13 +64,12 @@ def restored(
 
 def _match(stored_match: dict[str, Any]) -> EventMatch:
     known = {each.name for each in fields(EventMatch)}
-    return EventMatch(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in stored_match.items()
-            if key in known
-        }
-    )
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in stored_match.items()
+        if key in known
+    }
+    return EventMatch(**values)
 
 
 def _faults(spec: RuleSpec) -> Iterator[tuple[str, str]]:

@@ -152,7 +152,7 @@ async def _read(session: AsyncSession, organisation_id: UUID) -> tuple[_InForce,
         .order_by(PolicyRow.name)
     )
     found: dict[UUID, _InForce] = {}
-    for policy, revision in rows.tuples():
+    for policy, revision in rows:
         document = Document(policy.name, revision.number, revision.sha256, revision.yaml)
         known = found.get(policy.id, _InForce(policy.id, None, None, policy.staged_percent))
         published, staged = known.published, known.staged

@@ -56,9 +56,9 @@ def _rules(text: str) -> dict[str, Rule]:
 
 def _same(one: Rule, other: Rule) -> bool:
     """Whether two rules say the same, wherever they stand."""
-    place = {"line": 0, "path": "", "policy": ""}
+    first, second = (replace(rule, line=0, path="", policy="") for rule in (one, other))
     # Conditions have no equality of their own; their source is what they are.
-    return _spelled(replace(one, **place)) == _spelled(replace(other, **place))
+    return _spelled(first) == _spelled(second)
 
 
 def _spelled(value: object) -> object:

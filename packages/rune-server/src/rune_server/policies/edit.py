@@ -95,9 +95,7 @@ async def publications(
         return await store.publications_of(session, row)
 
 
-async def diff(
-    platform: Platform, actor: Actor, policy_id: UUID, before: int, after: int
-) -> Diff:
+async def diff(platform: Platform, actor: Actor, policy_id: UUID, before: int, after: int) -> Diff:
     """Two revisions compared; 0 stands for the empty text."""
     actor.require(Permission.POLICIES_READ)
     async with platform.state.read() as session:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clickhouse_connect import get_client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from rune_server.analytics.embedded import KEY_VARIABLE, POLICY, write_configuration
+from rune_server.analytics.embedded import POLICY, key_variables, write_configuration
 from rune_server.analytics.schema import Placement, statements
 from rune_server.errors import ConfigurationError, UnavailableError
 
@@ -63,7 +63,8 @@ class Target:
     Attributes:
         database: Name of the database; one per region.
         path: Data folder of the embedded ClickHouse; None for a server.
-        key: 32 bytes that encrypt the embedded data (AES-256-CTR); None leaves it in the clear.
+        keys: Keys of 32 bytes for the embedded data (AES-256-CTR): the first encrypts, the others
+            open what is older. Without any it lies in the clear.
         url: ``https://user:password@host:8443`` of a server; None for the embedded one.
         reader_url: The same for reading; by default ``url``. Give it a user that can only read.
         cluster: Name of the server's cluster.
@@ -74,7 +75,7 @@ class Target:
 
     database: str
     path: Path | None = None
-    key: bytes | None = field(default=None, repr=False)
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
     url: str | None = field(default=None, repr=False)
     reader_url: str | None = field(default=None, repr=False)
     cluster: str | None = None
@@ -105,7 +106,7 @@ class Store:
     def is_encrypted(self) -> bool | None:
         """Whether what is stored is encrypted; None when only the server's operator knows."""
         if self.is_embedded:
-            return self.target.key is not None
+            return bool(self.target.keys)
         return None
 
     @property
@@ -121,7 +122,7 @@ class Store:
             UnavailableError: The server does not answer.
         """
         policy = self.target.policy
-        if self.is_embedded and self.target.key is not None:
+        if self.is_embedded and self.target.keys:
             policy = POLICY
         placement = Placement(self.target.cluster, policy)
         await self.write(lambda client: _create(client, statements(self.database, placement)))
@@ -221,9 +222,9 @@ def _embedded(target: Target, settings: dict[str, object]) -> Client:
         name = str(target.path)
         if name not in _placed:
             target.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _placed[name] = str(write_configuration(target.path, target.key, target.memory_bytes))
-        if target.key is not None:
-            os.environ[KEY_VARIABLE] = target.key.hex()
+            _placed[name] = str(write_configuration(target.path, target.keys, target.memory_bytes))
+        variables = key_variables(target.keys)
+        os.environ.update(variables)
         try:
             return get_client(
                 interface="chdb",
@@ -239,7 +240,8 @@ def _embedded(target: Target, settings: dict[str, object]) -> Client:
                 f"it was made with."
             ) from None
         finally:
-            os.environ.pop(KEY_VARIABLE, None)
+            for variable in variables:
+                os.environ.pop(variable, None)
 
 
 def _create(client: Client, sql: Sequence[str]) -> None:

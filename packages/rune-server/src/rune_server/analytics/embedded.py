@@ -1,7 +1,7 @@
 """The configuration of the embedded ClickHouse: what it may take, and its encrypted disk.
 
-ClickHouse reads the key of an encrypted disk from its configuration. The file names an environment
-variable instead of the key; the variable is set only while the engine opens.
+ClickHouse reads the keys of an encrypted disk from its configuration. The file names environment
+variables instead of keys; they are set only while the engine opens.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from xml.sax.saxutils import escape
 from rune_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-KEY_VARIABLE = "RUNE_CLICKHOUSE_DISK_KEY"
+_VARIABLE = "RUNE_CLICKHOUSE_DISK_KEY"
 POLICY = "rune_encrypted"
 _KEY_BYTES = 32
 
@@ -45,7 +46,7 @@ _DISKS = """  <storage_configuration>
         <disk>rune_plain</disk>
         <path>aes256/</path>
         <algorithm>AES_256_CTR</algorithm>
-        <key_hex from_env="{variable}"/>
+        <current_key_id>0</current_key_id>{keys}
       </rune_aes>
     </disks>
     <policies>
@@ -55,44 +56,67 @@ _DISKS = """  <storage_configuration>
 """
 
 
-def write_configuration(folder: Path, key: bytes | None, memory_bytes: int) -> Path:
+def key_variables(keys: Sequence[bytes]) -> dict[str, str]:
+    """The environment variables that hold the keys while the engine opens."""
+    return {f"{_VARIABLE}_{number}": key.hex() for number, key in enumerate(keys)}
+
+
+def write_configuration(folder: Path, keys: Sequence[bytes], memory_bytes: int) -> Path:
     """Write the configuration beside the data; the file holds no key.
 
     Args:
         folder: The data folder.
-        key: 32 bytes, or None for data in the clear.
+        keys: 32 bytes each, the current one first; none for data in the clear.
         memory_bytes: What the engine may take.
 
     Raises:
-        ConfigurationError: The key's length is wrong, or it is not the one the data was made with.
+        ConfigurationError: A key's length is wrong, or one that the data needs is missing.
     """
     disks = ""
-    if key is not None:
-        if len(key) != _KEY_BYTES:
-            raise ConfigurationError(f"the analytics key has {len(key)} bytes instead of 32")
-        _check_key(folder, key)
+    _check_keys(folder, keys)
+    if keys:
         encrypted = folder / "encrypted"
         encrypted.mkdir(exist_ok=True, mode=0o700)
-        disks = _DISKS.format(path=escape(str(encrypted)), variable=KEY_VARIABLE, policy=POLICY)
-    elif (folder / "key.check").exists():
-        raise ConfigurationError(f"{folder} is encrypted and no key was given")
+        disks = _DISKS.format(
+            path=escape(str(encrypted)),
+            policy=POLICY,
+            keys="".join(
+                f'\n        <key_hex id="{number}" from_env="{variable}"/>'
+                for number, variable in enumerate(key_variables(keys))
+            ),
+        )
     file = folder / "clickhouse.xml"
     marks = min(memory_bytes // 16, 512_000_000)
     file.write_text(_TEMPLATE.format(memory=memory_bytes, marks=marks, disks=disks))
     return file
 
 
-def _check_key(folder: Path, key: bytes) -> None:
-    """AES-CTR cannot tell a wrong key: it would read noise, and write with another key."""
-    check = folder / "key.check"
-    digest = hashlib.blake2b(b"rune analytics key", key=key, digest_size=16).hexdigest()
-    if check.exists():
-        if check.read_text().strip() != digest:
-            raise ConfigurationError(f"{folder} was encrypted with another key")
-    elif (folder / "store").exists():
+def _check_keys(folder: Path, keys: Sequence[bytes]) -> None:
+    """Say before the engine does, and better, that a key is missing.
+
+    ``keys.check`` holds a fingerprint of every key that some file may be encrypted under.
+    """
+    check = folder / "keys.check"
+    needed = check.read_text().split() if check.exists() else []
+    if any(len(key) != _KEY_BYTES for key in keys):
+        raise ConfigurationError("a key of the analytics store does not have 32 bytes")
+    given = [fingerprint(key) for key in keys]
+    if missing := [each for each in needed if each not in given]:
         raise ConfigurationError(
-            f"{folder} holds data in the clear from before encryption: export it, move the folder "
-            f"away and start with an empty one"
+            f"{folder} is encrypted under the key with the fingerprint {missing[0]}, which was not "
+            "given: the master key of that time belongs in RUNE_MASTER_KEYS_PREVIOUS"
         )
-    else:
-        check.write_text(digest + "\n")
+    if not given:
+        return
+    if not needed and (folder / "store").exists():
+        raise ConfigurationError(
+            f"{folder} holds data in the clear, from before it was encrypted: move the folder away "
+            "and start with an empty one"
+        )
+    if given[0] not in needed:
+        check.write_text("\n".join([*needed, given[0]]) + "\n")
+
+
+def fingerprint(key: bytes) -> str:
+    """Tells keys apart and nothing about them."""
+    return hashlib.blake2b(b"rune analytics key", key=key, digest_size=8).hexdigest()

@@ -18,23 +18,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rune_langchain.callback import ShieldCallbackHandler
+    from rune_langchain.instrumentation import Instrumentation, instrument
     from rune_langchain.middleware import ShieldMiddleware
     from rune_langchain.objects import shield_model, shield_retriever, shield_tools
     from rune_langchain.tool import ToolBlockedError
 
 _HOME = {
+    "Instrumentation": "rune_langchain.instrumentation",
     "ShieldCallbackHandler": "rune_langchain.callback",
     "ShieldMiddleware": "rune_langchain.middleware",
     "ToolBlockedError": "rune_langchain.tool",
+    "instrument": "rune_langchain.instrumentation",
     "shield_model": "rune_langchain.objects",
     "shield_retriever": "rune_langchain.objects",
     "shield_tools": "rune_langchain.objects",
 }
 
 __all__ = [
+    "Instrumentation",
     "ShieldCallbackHandler",
     "ShieldMiddleware",
     "ToolBlockedError",
+    "instrument",
     "shield_model",
     "shield_retriever",
     "shield_tools",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import (
@@ -17,6 +15,7 @@ from langchain_core.messages import (
 )
 
 from rune_core.adapters.walk import Check, Ruling, Stopped, Walk
+from rune_core.tool_pins import definition_hash
 from rune_langchain.calls import CALL_KEYS, over_calls, without_logprobs
 from rune_langchain.content import over_content
 from rune_scanner.finding import Surface
@@ -132,12 +131,11 @@ def check_definition(tool: Any) -> Check:
     told = inner if isinstance(inner, dict) else tool
     name = told.get("name")
     shown = {key: value for key, value in told.items() if key not in ("type", "name", "strict")}
-    canonical = json.dumps(shown, sort_keys=True, default=str)
     return Check(
         Surface.TOOL_DEFINITION,
         shown,
         name if isinstance(name, str) else None,
-        definition_hash=hashlib.sha256(canonical.encode()).hexdigest()[:32],
+        definition_hash=definition_hash(shown),
         remember=True,
     )
 

@@ -81,17 +81,24 @@ def texts_of(messages: Sequence[BaseMessage]) -> Iterator[Check]:
             continue
 
 
-def over_answer(message: BaseMessage, memory: Memory) -> Walk[BaseMessage]:
+def over_answer(
+    message: BaseMessage, memory: Memory, *, remember: bool = False
+) -> Walk[BaseMessage]:
     """Check what a model said, and the calls it asks for, before anyone sees them.
+
+    Args:
+        message: The answer.
+        memory: Knows the tools that refuse a stopped call themselves.
+        remember: See ``Check``: True where a guarded model may have checked the answer before.
 
     Raises:
         Stopped: It may not pass.
     """
     message = yield from over_calls(message, memory)
-    content = yield from over_content(message.content, Surface.OUTPUT, None, remember=False)
+    content = yield from over_content(message.content, Surface.OUTPUT, None, remember=remember)
     extra = message.additional_kwargs
     texts = {key: value for key, value in extra.items() if key not in CALL_KEYS}
-    kept = yield from over_content(texts, Surface.OUTPUT, None, remember=False)
+    kept = yield from over_content(texts, Surface.OUTPUT, None, remember=remember)
     if content is message.content and kept is texts:
         return message
     return message.model_copy(

@@ -274,15 +274,14 @@ def _over_command(command: Command[Any], tool: str) -> Walk[Command[Any]]:
 def _over_update(update: Any, tool: str, surface: Surface) -> Walk[Any]:
     if not isinstance(update, dict) or not isinstance(update.get("messages"), list):
         return update
-    messages = yield from each(
-        _over_added(message, tool, surface) for message in update["messages"]
-    )
+    messages = yield from each(over_added(message, tool, surface) for message in update["messages"])
     if same(messages, update["messages"]):
         return update
     return {**update, "messages": messages}
 
 
-def _over_added(message: Any, tool: str, surface: Surface) -> Walk[Any]:
+def over_added(message: Any, tool: str, surface: Surface) -> Walk[Any]:
+    """Check a message that is added to a graph's state. The model's own words are left alone."""
     if isinstance(message, ToolMessage):
         return (yield from over_tool_result(message, tool))
     # The model's own words were checked when it said them.

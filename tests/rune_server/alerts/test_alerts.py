@@ -109,15 +109,18 @@ async def test_first_seen_tells_once(platform, owner, organisation, clock) -> No
     for what in ("agent", "tool", "tool_definition"):
         spec = RuleSpec(name=what, kind="first_seen", first_seen=what, window_seconds=3600)
         await alerts.create_rule(platform, owner, spec)
-    assert await evaluated(platform, owner, clock) == {}
+    assert await evaluated(platform, owner, clock, minutes=4) == {}
     clock.forward(seconds=1)
     await happen(platform, organisation, agent_id="new", tool="search")
     await happen(platform, organisation, agent_id="old", tool="wire_money")
-    found = await evaluated(platform, owner, clock)
+    found = await evaluated(platform, owner, clock, minutes=4)
     assert set(found) == {"new", "new / search", "old / wire_money"}
     resolved = await alerts.resolve(platform, owner, found["new"].id)
     assert resolved.resolved_by == "owner"
-    assert set(await evaluated(platform, owner, clock)) == {"new / search", "old / wire_money"}
+    assert set(await evaluated(platform, owner, clock, minutes=4)) == {
+        "new / search",
+        "old / wire_money",
+    }
     # It does not end by itself: it was new once.
     assert set(await evaluated(platform, owner, clock, hours=2)) == {
         "new / search",

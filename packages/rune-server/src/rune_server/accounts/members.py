@@ -123,8 +123,8 @@ async def remove(platform: Platform, actor: Actor, user_id: UUID) -> None:
 def require_at_least(actor: Actor, role: Role) -> None:
     """Go on only when the actor's role is ``role`` or above it.
 
-    An API key has no role; it may manage members up to those whose permissions it holds itself, which
-    is what a member of that role could do.
+    An API key has no role; it may manage members up to those whose permissions it holds itself,
+    which is what a member of that role could do.
 
     Raises:
         ForbiddenError: It is below.

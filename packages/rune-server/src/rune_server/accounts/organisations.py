@@ -1,4 +1,4 @@
-"""Organisations: made, listed, changed. Erasing one is in ``analytics`` and ``accounts.erasure``."""
+"""Organisations: made, listed, changed."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ async def change(
         platform: The platform.
         actor: Needs ``organisation:write``.
         name: A new name.
-        retention_days: 1 to what the plan allows. Events that are older are deleted by the next purge.
+        retention_days: 1 to what the plan allows. The next purge deletes what is older.
         second_factor_required: Whether members must sign in with a second factor.
 
     Raises:

@@ -62,7 +62,14 @@ async def register(
         )
         return
     async with platform.state.begin() as session:
-        user = await insert(platform, session, email=address, name=called, password_bcrypt=hashed)
+        user = await insert(
+            platform,
+            session,
+            email=address,
+            name=called,
+            password_bcrypt=hashed,
+            awaits_verification=True,
+        )
         await organisations.insert(platform, session, user.id, group)
         token = await one_time.make(platform, session, user.id, "verify")
         await reset.send_verification(platform, user, token)
@@ -76,6 +83,7 @@ async def insert(
     name: str,
     password_bcrypt: str | None,
     verified_at: datetime | None = None,
+    awaits_verification: bool = False,
 ) -> User:
     """Make an account, in a transaction that is under way; everything is checked already.
 
@@ -87,6 +95,7 @@ async def insert(
         name=name,
         password_bcrypt=password_bcrypt,
         email_verified_at=verified_at,
+        awaits_verification=awaits_verification,
         created_at=platform.clock.now(),
     )
     session.add(user)

@@ -28,9 +28,7 @@ TOKEN_LENGTH = 43
 async def make(platform: Platform, session: AsyncSession, user_id: UUID, purpose: Purpose) -> str:
     """A new token; those before it for the same purpose work no more."""
     await session.execute(
-        delete(OneTimeToken).where(
-            OneTimeToken.user_id == user_id, OneTimeToken.purpose == purpose
-        )
+        delete(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.purpose == purpose)
     )
     token = secrets.token_urlsafe(32)
     session.add(
@@ -88,9 +86,7 @@ async def _user(session: AsyncSession, user_id: UUID | None) -> User:
     return user
 
 
-def _good(
-    platform: Platform, token: str, purpose: Purpose
-) -> tuple[ColumnElement[bool], ...]:
+def _good(platform: Platform, token: str, purpose: Purpose) -> tuple[ColumnElement[bool], ...]:
     return (
         OneTimeToken.token_sha256 == fingerprint(token),
         OneTimeToken.purpose == purpose,

@@ -1,4 +1,4 @@
-"""New passwords: forgotten ones by mail, known ones by the old one; and addresses proven by mail."""
+"""New passwords, forgotten or known; and addresses proven by mail."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from rune_server.auth import one_time, passwords, second_factor, sessions, sign_in
 from rune_server.errors import UnavailableError
 from rune_server.mailer import Mail
+from rune_server.names import email_as_typed
 from rune_server.state.tables.users import User
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ _log = structlog.get_logger("rune_server.auth.reset")
 async def ask(platform: Platform, email: str, client: Client) -> None:
     """Send a link for a new password, if there is such an account. Says nothing about whether.
 
-    Run it in the background of the answer (as with Starlette's ``BackgroundTask``), so that the time it
-    takes says nothing either; count the attempt first with ``count``.
+    Run it in the background of the answer (as with Starlette's ``BackgroundTask``), so that the
+    time it takes says nothing either; count the attempt first with ``count``.
     """
-    address = email.strip().lower()
+    address = email_as_typed(email)
     async with platform.state.begin() as session:
         user = (await session.scalars(select(User).where(User.email == address))).one_or_none()
         if user is None or user.disabled_at is not None:
@@ -54,7 +55,7 @@ async def count(platform: Platform, email: str, client: Client) -> None:
     Raises:
         TooManyRequestsError: There were too many for this account or from this address.
     """
-    await platform.attempts.count("reset", client, email.strip().lower())
+    await platform.attempts.count("reset", client, email_as_typed(email))
 
 
 async def complete(platform: Platform, token: str, password: str, client: Client) -> None:
@@ -74,6 +75,7 @@ async def complete(platform: Platform, token: str, password: str, client: Client
         user.password_bcrypt = hashed
         # Whoever opens a mail has proven the address.
         user.email_verified_at = user.email_verified_at or platform.clock.now()
+        user.awaits_verification = False
         await sessions.end_all(platform, session, user.id)
         await sign_in.tell(session, user.id, "user.password_reset", {})
     await sessions.announce(platform, user.id)
@@ -126,3 +128,4 @@ async def verify(platform: Platform, token: str, client: Client) -> None:
     async with platform.state.begin() as session:
         user = await one_time.use(platform, session, token, "verify")
         user.email_verified_at = user.email_verified_at or platform.clock.now()
+        user.awaits_verification = False

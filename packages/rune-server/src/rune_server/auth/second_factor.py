@@ -172,9 +172,7 @@ async def accept(platform: Platform, session: AsyncSession, user: User, code: st
         return _accept_totp(platform, user, typed)
     digest = fingerprint(f"{user.id} {typed}")
     rows = await session.scalars(
-        select(RecoveryCode).where(
-            RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None)
-        )
+        select(RecoveryCode).where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
     )
     for row in rows.all():
         if hmac.compare_digest(row.code_sha256, digest):

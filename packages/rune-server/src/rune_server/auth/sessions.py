@@ -132,7 +132,8 @@ async def open_session(
     session.add(row)
     await session.flush()
     return [
-        cookies.cookie(TOKEN_COOKIE, await _token(platform, row), seconds=_life()),
+        # The next request gets a token of the new session.
+        cookies.expired(TOKEN_COOKIE),
         cookies.cookie(
             SESSION_COOKIE,
             f"{row.id.hex}.{secret}",

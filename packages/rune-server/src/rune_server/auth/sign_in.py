@@ -14,6 +14,7 @@ from rune_server import audit
 from rune_server.actor import Actor
 from rune_server.auth import cookies, passwords, second_factor, sessions
 from rune_server.errors import UnauthenticatedError
+from rune_server.names import email_as_typed
 from rune_server.state.tables.organisations import Membership
 from rune_server.state.tables.users import User, UserSession
 from rune_server.storage import SealError
@@ -76,7 +77,7 @@ async def with_password(
         UnauthenticatedError: One of the two is wrong; which one is not said.
         TooManyRequestsError: Too many attempts.
     """
-    address = email.strip().lower()
+    address = email_as_typed(email)
     await platform.attempts.count("sign-in", client, address)
     async with platform.state.read() as session:
         user = (await session.scalars(select(User).where(User.email == address))).one_or_none()
@@ -84,6 +85,10 @@ async def with_password(
     right = await passwords.matches(platform.settings, password, stored)
     if user is None or not right or user.disabled_at is not None:
         raise UnauthenticatedError(_WRONG, code="wrong_password")
+    if user.awaits_verification:
+        raise UnauthenticatedError(
+            "confirm your address first: see the mail that we sent you", code="unverified"
+        )
     return await step(platform, user.id, client, method="password", given=given)
 
 
@@ -119,7 +124,8 @@ async def with_second_factor(
         client: From where.
 
     Raises:
-        UnauthenticatedError: The code is wrong or was used (code ``wrong_code``), or the password was
+        UnauthenticatedError: The code is wrong or was used (code ``wrong_code``), or the password
+        was
             given too long ago (code ``expired``).
         TooManyRequestsError: Too many attempts.
     """
@@ -162,7 +168,7 @@ async def _open(
 async def tell(
     session: AsyncSession, user_id: UUID, action: str, details: Mapping[str, object]
 ) -> None:
-    """Write what a person did with their account into the audit log of each of their organisations."""
+    """Write what a person did with their account into the log of each of their organisations."""
     belongs = await session.scalars(
         select(Membership.organisation_id)
         .where(Membership.user_id == user_id)
@@ -199,9 +205,7 @@ def _pending(platform: Platform, user: User, method: str) -> str:
             )
         ),
     )
-    return cookies.cookie(
-        PENDING_COOKIE, sealed.hex(), seconds=int(PENDING_LIFE.total_seconds())
-    )
+    return cookies.cookie(PENDING_COOKIE, sealed.hex(), seconds=int(PENDING_LIFE.total_seconds()))
 
 
 def _waiting(platform: Platform, given: Mapping[str, str]) -> _Pending:

@@ -22,6 +22,8 @@ class User(Base):
     password_bcrypt: Mapped[str | None] = mapped_column(String(60))
     """None for those who only sign in with GitHub or Google."""
     email_verified_at: Mapped[datetime | None]
+    awaits_verification: Mapped[bool] = mapped_column(default=False)
+    """Signed up by themselves, and the address is not proven yet."""
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     totp_confirmed_at: Mapped[datetime | None]
     totp_last_step: Mapped[int] = mapped_column(default=0)

@@ -86,9 +86,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
             routes=api.routes,
         )
         schemas = made["components"]["schemas"]
-        schemas["Problem"] = Problem.model_json_schema(
-            ref_template="#/components/schemas/{model}"
-        )
+        schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)
         made["servers"] = [{"url": "/"}]

@@ -52,7 +52,7 @@ class Bounds:
 
         try:
             _check(scope)
-            body = await self._body(scope, receive)
+            body = await self._body(receive)
         except ProblemError as problem:
             await _answer(problem, sending)
             return
@@ -60,7 +60,7 @@ class Bounds:
             return
         await self._app(scope, _replay(body, receive), sending)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _body(self, receive: Receive) -> bytes | None:
         """The whole body; None when the client went away."""
         body = bytearray()
         try:

@@ -13,7 +13,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from rune_server import actor as actors
 from rune_server.accounts import organisations
 from rune_server.actor import Actor, Permission
-from rune_server.auth import cookies, csrf, sessions
+from rune_server.auth import csrf, sessions
 from rune_server.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from rune_server.platform import Platform
 
@@ -25,7 +25,7 @@ _bearer = HTTPBearer(
     auto_error=False, scheme_name="bearer", description="The same API key as a bearer token."
 )
 _session = APIKeyCookie(
-    name=cookies.SESSION,
+    name=sessions.SESSION_COOKIE,
     auto_error=False,
     scheme_name="session",
     description="The dashboard's session. Changes also need X-CSRF-Token.",
@@ -39,7 +39,6 @@ class Who:
     Attributes:
         platform: The platform.
         actor: The key or the member, in one organisation.
-        grant: What a key allows; None for a person.
         signed_in: The person; None for a key.
     """
 

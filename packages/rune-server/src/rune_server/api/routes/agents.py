@@ -79,13 +79,9 @@ async def register_agent(caller: Caller, body: NewAgent, response: Response) -> 
 
 
 @router.get("/agents/{agent_id:path}", **operation("get_agent", READ, problems=ITEM))
-async def get_agent(
-    caller: Caller, agent_id: AgentId, response: Response, days: Days = 7
-) -> Agent:
+async def get_agent(caller: Caller, agent_id: AgentId, response: Response, days: Days = 7) -> Agent:
     """One agent."""
-    found = await agents.agent(
-        caller.platform, caller.actor, agent_id, window=timedelta(days=days)
-    )
+    found = await agents.agent(caller.platform, caller.actor, agent_id, window=timedelta(days=days))
     tagged(response, found.version)
     return found
 
@@ -105,9 +101,7 @@ async def edit_agent(
 @router.get("/tools", **operation("list_tools", READ))
 async def list_tools(caller: Caller, agent_id: AgentFilter = None, days: Days = 7) -> Listed[Tool]:
     """The tools of an agent, or of all."""
-    found = await agents.tools(
-        caller.platform, caller.actor, agent_id, window=timedelta(days=days)
-    )
+    found = await agents.tools(caller.platform, caller.actor, agent_id, window=timedelta(days=days))
     return Listed(items=found)
 
 

@@ -186,8 +186,8 @@ class AlertCounts(Body):
 @router.get("/alerts", **operation("list_alerts", READ))
 async def list_alerts(
     caller: Caller,
-    state: Annotated[list[State], Query(max_length=3)] = [],  # noqa: B006 - FastAPI copies it
-    severity: Annotated[list[Severity], Query(max_length=4)] = [],  # noqa: B006 - as above
+    state: Annotated[list[State], Query(max_length=3)] = [],
+    severity: Annotated[list[Severity], Query(max_length=4)] = [],
     rule_id: UUID | None = None,
     group: Annotated[Text | None, Query(max_length=400)] = None,
     cursor: Cursor = None,
@@ -282,9 +282,7 @@ async def edit_alert_rule(
 )
 async def delete_alert_rule(caller: Caller, rule_id: UUID, if_match: IfMatch) -> None:
     """Remove a rule and its alerts."""
-    await alerts.delete_rule(
-        caller.platform, caller.actor, rule_id, version=version_in(if_match)
-    )
+    await alerts.delete_rule(caller.platform, caller.actor, rule_id, version=version_in(if_match))
 
 
 @router.post("/alert-rules/{rule_id}/mute", **operation("mute_alert_rule", WRITE, problems=CHANGED))
@@ -300,7 +298,9 @@ async def mute_alert_rule(
     return found
 
 
-@router.get("/alert-rules/{rule_id}/preview", **operation("preview_alert_rule", READ, problems=ITEM))
+@router.get(
+    "/alert-rules/{rule_id}/preview", **operation("preview_alert_rule", READ, problems=ITEM)
+)
 async def preview_alert_rule(caller: Caller, rule_id: UUID) -> Listed[Finding]:
     """What a rule finds now, without raising anything."""
     return Listed(items=await alerts.preview(caller.platform, caller.actor, rule_id))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime
 
 from rune_server.actor import Permission
@@ -20,7 +20,7 @@ from rune_server.api.shapes import (
     Name,
     SessionShape,
     Text,
-    builtins,
+    encoded,
 )
 from rune_server.api.who import ITEM, Caller, operation
 from rune_server.errors import NotFoundError
@@ -32,24 +32,22 @@ Moment = Annotated[AwareDatetime | None, Query()]
 
 
 def event_filter(
-    agent: Names = [],  # noqa: B006 - FastAPI copies defaults, here and below
+    agent: Names = [],
     action: Annotated[
         list[Literal["allow", "flag", "redact", "ask", "block"]], Query(max_length=5)
-    ] = [],  # noqa: B006
-    threat: Names = [],  # noqa: B006
-    surface: Names = [],  # noqa: B006
-    tool: Names = [],  # noqa: B006
-    rule: Names = [],  # noqa: B006
-    policy: Names = [],  # noqa: B006
-    detector: Names = [],  # noqa: B006
+    ] = [],
+    threat: Names = [],
+    surface: Names = [],
+    tool: Names = [],
+    rule: Names = [],
+    policy: Names = [],
+    detector: Names = [],
     severity: Annotated[
         list[Literal["low", "medium", "high", "critical"]], Query(max_length=4)
-    ] = [],  # noqa: B006
-    framework: Names = [],  # noqa: B006
-    tag: Names = [],  # noqa: B006
-    event_type: Annotated[
-        list[Literal["scan", "tool_call", "alert"]], Query(max_length=3)
-    ] = [],  # noqa: B006
+    ] = [],
+    framework: Names = [],
+    tag: Names = [],
+    event_type: Annotated[list[Literal["scan", "tool_call", "alert"]], Query(max_length=3)] = [],
     session: Annotated[Text | None, Query(max_length=128)] = None,
     decision: Annotated[Text | None, Query(max_length=128)] = None,
     min_risk: Annotated[float | None, Query(ge=0, le=1)] = None,
@@ -85,29 +83,30 @@ def event_filter(
 Chosen = Annotated[EventFilter, Depends(event_filter)]
 
 
-@router.get("/events", **operation("list_events", READ))
+@router.get("/events", response_model=Listed[EventShape], **operation("list_events", READ))
 async def list_events(
     caller: Caller, chosen: Chosen, cursor: Cursor = None, limit: Limit = PAGE
-) -> Listed[EventShape]:
+) -> Response:
     """Events, the newest first."""
     caller.actor.require(READ)
     page = await caller.platform.analytics.events(
         caller.actor.organisation_id, chosen, cursor, limit
     )
-    return Listed(
-        items=[EventShape.model_validate(builtins(row)) for row in page.items],
-        next_cursor=page.cursor,
-    )
+    return encoded({"items": page.items, "next_cursor": page.cursor})
 
 
-@router.get("/events/{event_id}", **operation("get_event", READ, problems=ITEM))
-async def get_event(caller: Caller, event_id: UUID) -> EventShape:
+@router.get(
+    "/events/{event_id}",
+    response_model=EventShape,
+    **operation("get_event", READ, problems=ITEM),
+)
+async def get_event(caller: Caller, event_id: UUID) -> Response:
     """One event."""
     caller.actor.require(READ)
     row = await caller.platform.analytics.event(caller.actor.organisation_id, event_id)
     if row is None:
         raise NotFoundError("there is no event of this id")
-    return EventShape.model_validate(builtins(row))
+    return encoded(row)
 
 
 @router.get("/sessions", **operation("list_sessions", READ))
@@ -128,13 +127,17 @@ async def list_sessions(
     )
 
 
-@router.get("/sessions/{session_id:path}", **operation("get_session", READ, problems=ITEM))
+@router.get(
+    "/sessions/{session_id:path}",
+    response_model=Listed[EventShape],
+    **operation("get_session", READ, problems=ITEM),
+)
 async def get_session(
     caller: Caller, session_id: Annotated[Text, Path(min_length=1, max_length=128)]
-) -> Listed[EventShape]:
+) -> Response:
     """The events of one session in the order in which they happened, at most 5,000."""
     caller.actor.require(READ)
     rows = await caller.platform.analytics.session(caller.actor.organisation_id, session_id)
     if not rows:
         raise NotFoundError("there is no session of this id")
-    return Listed(items=[EventShape.model_validate(builtins(row)) for row in rows])
+    return encoded({"items": rows, "next_cursor": None})

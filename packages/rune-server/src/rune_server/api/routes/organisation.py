@@ -175,17 +175,13 @@ async def list_invitations(caller: Caller) -> Listed[InvitationShape]:
 )
 async def invite_member(caller: Caller, body: InvitationBody) -> NewInvitationShape:
     """Invite somebody by mail, to a role at most your own."""
-    made = await invitations.invite(
-        caller.platform, caller.actor, email=body.email, role=body.role
-    )
+    made = await invitations.invite(caller.platform, caller.actor, email=body.email, role=body.role)
     return NewInvitationShape(info=InvitationShape.model_validate(made.info), link=made.link)
 
 
 @router.delete(
     "/invitations/{invitation_id}",
-    **operation(
-        "take_back_invitation", Permission.MEMBERS_WRITE, problems=(404,), status_code=204
-    ),
+    **operation("take_back_invitation", Permission.MEMBERS_WRITE, problems=(404,), status_code=204),
 )
 async def take_back_invitation(caller: Caller, invitation_id: UUID) -> None:
     """Make an invitation void."""

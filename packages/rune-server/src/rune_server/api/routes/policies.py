@@ -101,9 +101,7 @@ async def list_policies(
     )
 
 
-@router.post(
-    "/documents", **operation("create_policy", WRITE, problems=MADE, status_code=201)
-)
+@router.post("/documents", **operation("create_policy", WRITE, problems=MADE, status_code=201))
 async def create_policy(caller: Caller, body: NewPolicy, response: Response) -> Policy:
     """Make a policy. It is not in force before it is published."""
     found = await policies.create(
@@ -147,9 +145,7 @@ async def archive_policy(caller: Caller, policy_id: UUID, if_match: IfMatch) -> 
     )
 
 
-@router.get(
-    "/documents/{policy_id}/revisions", **operation("list_revisions", READ, problems=ITEM)
-)
+@router.get("/documents/{policy_id}/revisions", **operation("list_revisions", READ, problems=ITEM))
 async def list_revisions(
     caller: Caller, policy_id: UUID, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Listed[Revision]:
@@ -183,9 +179,7 @@ async def dry_run_revision(
 
 
 @router.get("/documents/{policy_id}/diff", **operation("diff_policy", READ, problems=ITEM))
-async def diff_policy(
-    caller: Caller, policy_id: UUID, before: Numbered, after: Numbered
-) -> Diff:
+async def diff_policy(caller: Caller, policy_id: UUID, before: Numbered, after: Numbered) -> Diff:
     """Two revisions compared; 0 stands for the empty text."""
     return await policies.diff(caller.platform, caller.actor, policy_id, before, after)
 

@@ -70,9 +70,7 @@ async def get_series(
 ) -> SeriesShape:
     """Counts over time, a line per value of `by`."""
     caller.actor.require(READ)
-    found = await caller.platform.analytics.series(
-        caller.actor.organisation_id, window, by, chosen
-    )
+    found = await caller.platform.analytics.series(caller.actor.organisation_id, window, by, chosen)
     return SeriesShape.model_validate(found)
 
 
@@ -96,9 +94,7 @@ async def get_top(
 async def get_latency(caller: Caller, window: Span, chosen: Chosen) -> Listed[LatencyRow]:
     """Quantiles per layer, in milliseconds, and of the whole scan as `total`."""
     caller.actor.require(READ)
-    found = await caller.platform.analytics.latency(
-        caller.actor.organisation_id, window, chosen
-    )
+    found = await caller.platform.analytics.latency(caller.actor.organisation_id, window, chosen)
     return Listed(items=found)
 
 

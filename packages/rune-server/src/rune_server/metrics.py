@@ -23,8 +23,12 @@ events_written = Counter("rune_events_written_total", "Events in the store", ("r
 write_seconds = Histogram(
     "rune_write_seconds", "Time to write a batch", ("region",), buckets=_SECONDS
 )
-write_failures = Counter("rune_write_failures_total", "Batches that have to be tried again", ("region",))
-events_quarantined = Counter("rune_events_quarantined_total", "Events that were set aside", ("region",))
+write_failures = Counter(
+    "rune_write_failures_total", "Batches that have to be tried again", ("region",)
+)
+events_quarantined = Counter(
+    "rune_events_quarantined_total", "Events that were set aside", ("region",)
+)
 refused = Counter("rune_requests_refused_total", "Requests over a limit", ("limit",))
 
 spool_bytes = Gauge("rune_spool_bytes", "Accepted, not known to be in the store")

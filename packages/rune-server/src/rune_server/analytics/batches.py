@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from clickhouse_connect.driver.external import ExternalData
 
@@ -24,6 +23,7 @@ from rune_server.analytics.conditions import stamp
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from clickhouse_connect.driver.client import Client
 
@@ -98,12 +98,8 @@ def stored_elsewhere(
             source = f"file('{path}', 'RowBinary', 'id UUID')"
             found = client.query(sql % source, parameters=parameters).result_rows
     else:
-        external = ExternalData(
-            file_name="ids", data=ids, fmt="RowBinary", structure=["id UUID"]
-        )
-        found = client.query(
-            sql % "ids", parameters=parameters, external_data=external
-        ).result_rows
+        external = ExternalData(file_name="ids", data=ids, fmt="RowBinary", structure=["id UUID"])
+        found = client.query(sql % "ids", parameters=parameters, external_data=external).result_rows
     return {(row[0].encode(), row[1].encode()) for row in found}
 
 

@@ -54,9 +54,7 @@ _OPTIONAL = frozenset(
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def prefix(
-    organisation_id: UUID, retention_days: int, received_at: datetime, batch: UUID
-) -> bytes:
+def prefix(organisation_id: UUID, retention_days: int, received_at: datetime, batch: UUID) -> bytes:
     """What stands before every event of a request in its line."""
     return (
         f'{{"organisation_id":"{organisation_id}","retention_days":{retention_days},'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -103,20 +104,14 @@ class Edge:
                 route = "health"
                 await health.answer(self._platform, request, sending)
                 return
-            found = self._handlers.get((request.method, request.path))
-            if found is None:
-                raise NotFoundError("there is nothing here")
-            route = found[0].name
+            found, handler = self._route(request)
+            route = found.name
             with self._platform.limits.holding(f"open:{request.network}", self._connections) as ok:
-                if not ok:
-                    metrics.refused.labels("connections").inc()
-                    raise TooManyRequestsError(
-                        "too many open requests from this address", retry_after=1
-                    )
-                call = await self._admitted(request, receive, sending, found[0])
-                await found[1](call)
+                _require_place(ok)
+                call = await self._admitted(request, receive, sending, found)
+                await handler(call)
         except ClientGoneError:
-            route, status = route, status or 499
+            status = status or 499
         except ProblemError as error:
             problem = error
         except Exception as error:  # noqa: BLE001 - the rim: whatever it was, the caller gets an answer
@@ -128,13 +123,17 @@ class Edge:
                     sending,
                     problem,
                     call.headers if call else (),
-                    request_id=request.id if request else "",
+                    request_id=request.id if request else secrets.token_hex(8),
                 )
             self._note(route, status, time.perf_counter() - began, request, call, problem)
 
-    async def _admitted(
-        self, request: Request, receive: Receive, send: Send, route: Route
-    ) -> Call:
+    def _route(self, request: Request) -> tuple[Route, Handler]:
+        found = self._handlers.get((request.method, request.path))
+        if found is None:
+            raise NotFoundError("there is nothing here")
+        return found
+
+    async def _admitted(self, request: Request, receive: Receive, send: Send, route: Route) -> Call:
         """Let a request in, or say why not."""
         limits = self._platform.limits
         network = request.network
@@ -156,9 +155,7 @@ class Edge:
         _require(taken, "bad_keys", "too many wrong keys from this address")
         if not raw:
             raise UnauthenticatedError("the header X-Rune-Key is missing", code="key_missing")
-        raise UnauthenticatedError(
-            "the key is unknown, revoked or expired", code="key_unknown"
-        )
+        raise UnauthenticatedError("the key is unknown, revoked or expired", code="key_unknown")
 
     def _note(
         self,
@@ -182,6 +179,12 @@ class Edge:
             key=str(call.grant.key_id) if call else None,
             code=problem.code if problem else None,
         )
+
+
+def _require_place(held: bool) -> None:
+    if not held:
+        metrics.refused.labels("connections").inc()
+        raise TooManyRequestsError("too many open requests from this address", retry_after=1)
 
 
 def _require(taken: Taken, name: str, detail: str) -> None:

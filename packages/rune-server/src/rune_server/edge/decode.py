@@ -14,7 +14,7 @@ import re
 import types
 import typing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -59,12 +59,10 @@ class Decoded:
 
     def reject(self, index: int, event_id: str, code: str, reason: str) -> None:
         """Note one that is not taken."""
-        self.rejected.append(
-            {"index": index, "event_id": event_id, "code": code, "reason": reason}
-        )
+        self.rejected.append({"index": index, "event_id": event_id, "code": code, "reason": reason})
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     """One event cannot be taken."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -90,7 +88,8 @@ def _type(hint: Any, *, patterns: bool) -> Any:
         metas = [_meta(meta, arguments[0], patterns=patterns) for meta in arguments[1:]]
         return Annotated[(_type(arguments[0], patterns=patterns), *metas)]
     if origin is tuple:
-        of = tuple[(_type(arguments[0], patterns=patterns), ...)]  # type: ignore[misc]
+        entry = _type(arguments[0], patterns=patterns)
+        of: Any = types.GenericAlias(tuple, (entry, ...))
         return Annotated[of, msgspec.Meta(max_length=MAX_ENTRIES)]
     if origin in (typing.Union, types.UnionType):
         return typing.Union[tuple(_type(each, patterns=patterns) for each in arguments)]  # noqa: UP007
@@ -106,22 +105,24 @@ def _meta(meta: msgspec.Meta, of: Any, *, patterns: bool) -> msgspec.Meta:
     if of is float:
         return msgspec.Meta(ge=meta.ge, le=_LONGEST_MS if meta.le is None else meta.le)
     if meta.pattern == _HASH.pattern:
-        return msgspec.Meta(pattern=meta.pattern if patterns else None, min_length=16, max_length=64)
-    return msgspec.Meta(
-        pattern=meta.pattern if patterns else None, max_length=meta.max_length
-    )
+        return msgspec.Meta(
+            pattern=meta.pattern if patterns else None, min_length=16, max_length=64
+        )
+    return msgspec.Meta(pattern=meta.pattern if patterns else None, max_length=meta.max_length)
 
 
 _HASH = schema.Hash.__metadata__[0]  # type: ignore[attr-defined]
 _Bare = _twin(schema.Event, patterns=False)
 _Checked = _twin(schema.Event, patterns=True)
 _bare_lines = msgspec.json.Decoder(_Bare)
-_bare_document = msgspec.json.Decoder(
+_bare_document: Any = msgspec.json.Decoder(
     msgspec.defstruct("Events", [("events", list[_Bare])])  # type: ignore[valid-type]
 )
-_raw_document = msgspec.json.Decoder(msgspec.defstruct("Events", [("events", list[msgspec.Raw])]))
+_raw_document: Any = msgspec.json.Decoder(
+    msgspec.defstruct("Events", [("events", list[msgspec.Raw])])
+)
 _checked = msgspec.json.Decoder(_Checked)
-_id_alone = msgspec.json.Decoder(
+_id_alone: Any = msgspec.json.Decoder(
     msgspec.defstruct("Named", [("event_id", Annotated[str, msgspec.Meta(max_length=128)], "")])
 )
 
@@ -141,9 +142,7 @@ _names_of = attrgetter(
 )
 
 
-def decoded(
-    body: bytes, *, lines: bool, most: int, now: datetime, retention_days: int
-) -> Decoded:
+def decoded(body: bytes, *, lines: bool, most: int, now: datetime, retention_days: int) -> Decoded:
     """Read a request's events.
 
     Args:
@@ -207,16 +206,13 @@ def _take(found: Decoded, index: int, event: Any, now: datetime, retention_days:
             shown = identity if _is_identifier(identity) else ""
             found.reject(index, shown, "event_id_invalid", "event_id: is no UUID")
             return
-    try:
-        at = datetime.fromisoformat(event.timestamp)
-        if at.tzinfo is None:
-            raise ValueError
-        age = now - at
-    except (ValueError, OverflowError):
+    at = _moment(event.timestamp)
+    if at is None:
         found.reject(
             index, event.event_id, "timestamp_invalid", "timestamp: is no RFC 3339 time with a zone"
         )
         return
+    age = now - at
     if age.days >= retention_days:
         found.reject(
             index,
@@ -231,6 +227,14 @@ def _take(found: Decoded, index: int, event: Any, now: datetime, retention_days:
     elif not _is_canonical(event.timestamp):
         event = msgspec.structs.replace(event, timestamp=timestamp(at))
     found.events.append(event)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+        return None if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _is_canonical(text: str) -> bool:
@@ -263,7 +267,7 @@ def _one_by_one(
     for index, piece in enumerate(pieces):
         try:
             event = _checked_event(piece)
-        except _Fault as fault:
+        except _FaultError as fault:
             found.reject(index, _identity(piece), fault.code, fault.reason)
         else:
             _take(found, index, event, now, retention_days)
@@ -273,9 +277,9 @@ def _checked_event(piece: Any) -> Any:
     try:
         return _checked.decode(piece)
     except msgspec.ValidationError as error:
-        raise _Fault("schema", _reason(str(error))) from None
+        raise _FaultError("schema", _reason(str(error))) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise _Fault("malformed", "is no JSON") from None
+        raise _FaultError("malformed", "is no JSON") from None
 
 
 def _reason(message: str) -> str:
@@ -296,4 +300,3 @@ def _identity(piece: Any) -> str:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return ""
     return identity if _is_identifier(identity) else ""
-

@@ -26,9 +26,9 @@ async def handle(call: Call) -> None:
         ProblemError: Nothing of the request was taken.
     """
     kind, charset = media_type(call.request)
-    if kind != _JSON and kind not in _LINES or charset not in ("", "utf-8", "utf8"):
+    if (kind != _JSON and kind not in _LINES) or charset not in ("", "utf-8", "utf8"):
         raise UnsupportedError(
-            "Content-Type: send application/json with {\"events\": […]}, or application/x-ndjson "
+            'Content-Type: send application/json with {"events": […]}, or application/x-ndjson '
             "with an event per line, in UTF-8"
         )
     body = await call.body()

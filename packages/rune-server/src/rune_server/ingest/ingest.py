@@ -111,8 +111,10 @@ class Ingest:
         waiting = self.spool.waiting(organisation_id, set(ids))
         for some, _ in waiting:
             known |= some
-        fresh = [event for event in by_id.values() if event.event_id not in known] if known else (
-            list(by_id.values())
+        fresh = (
+            [event for event in by_id.values() if event.event_id not in known]
+            if known
+            else (list(by_id.values()))
         )
         if fresh:
             # Nothing may wait between asking for the segment and adding to it.
@@ -136,7 +138,7 @@ class Ingest:
         """Wait until everything that was accepted is in the store; False when it takes longer."""
         try:
             async with asyncio.timeout(seconds):
-                while not self.spool.is_empty or any(w.waiting for w in self.writers.values()):
+                while not self.spool.is_empty or self.backlog:  # noqa: ASYNC110 - two queues, rarely
                     await asyncio.sleep(0.01)
         except TimeoutError:
             return False

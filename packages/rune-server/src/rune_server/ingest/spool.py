@@ -41,7 +41,17 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 class OpenSegment:
     """A segment that still takes events. Used on the event loop, but for ``file``."""
 
-    __slots__ = ("contents", "file", "first_at", "id", "lines", "region", "retired", "size", "waiting")
+    __slots__ = (
+        "contents",
+        "file",
+        "first_at",
+        "id",
+        "lines",
+        "region",
+        "retired",
+        "size",
+        "waiting",
+    )
 
     def __init__(self, region: str) -> None:
         self.id: UUID = uuid7()
@@ -122,7 +132,7 @@ class Spool:
         """
         if self._closing:
             raise UnavailableError("the server is stopping", code="stopping", retry_after=5)
-        if self.size >= self._most:
+        if self.is_full:
             raise UnavailableError(
                 "events are not written away fast enough: the spool is full",
                 code="spool_full",
@@ -160,7 +170,9 @@ class Spool:
         self._wake.set()
         return group.done
 
-    def waiting(self, organisation_id: UUID, ids: set[str]) -> list[tuple[set[str], asyncio.Future[None]]]:
+    def waiting(
+        self, organisation_id: UUID, ids: set[str]
+    ) -> list[tuple[set[str], asyncio.Future[None]]]:
         """Those of ``ids`` that are on their way to the disk, and when they will be there."""
         found = []
         for group in (self._committing, self._filling):
@@ -168,6 +180,11 @@ class Spool:
             if group is not None and mine is not None and not mine.isdisjoint(ids):
                 found.append((mine & ids, group.done))
         return found
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing is accepted because too much waits."""
+        return self.size >= self._most
 
     @property
     def is_empty(self) -> bool:
@@ -222,9 +239,9 @@ class Spool:
             group, self._filling = self._filling, None
             if group is not None:
                 await self._commit(group)
-            self._retire(loop.time(), everything=self._closing and self._filling is None)
+            self._retire(loop.time(), everything=self._closing and not self._filling)
             await self._close_retired()
-            if self._closing and self._filling is None and not self._retired and not self._open:
+            if self._closing and self.is_empty:
                 return
 
     def _until_due(self, now: float) -> float | None:
@@ -308,25 +325,24 @@ class Spool:
         """Hand over retired segments that nothing waits for any more."""
         loop = asyncio.get_running_loop()
         for segment in [each for each in self._retired if not each.waiting]:
-            self._retired.remove(segment)
             file = segment.file
-            if file is None:
-                continue
-            await loop.run_in_executor(self._thread, file.close)
-            if not segment.contents.rows:
-                await loop.run_in_executor(self._thread, _remove, file.path)
-                self.size -= segment.size
-                continue
-            self._hand_over(
-                Closed(
-                    segment.id,
-                    segment.region,
-                    file.path,
-                    segment.size,
-                    segment.lines,
-                    segment.contents,
-                )
-            )
+            if file is not None:
+                await loop.run_in_executor(self._thread, file.close)
+                if segment.contents.rows:
+                    self._hand_over(
+                        Closed(
+                            segment.id,
+                            segment.region,
+                            file.path,
+                            segment.size,
+                            segment.lines,
+                            segment.contents,
+                        )
+                    )
+                else:
+                    await loop.run_in_executor(self._thread, _remove, file.path)
+                    self.size -= segment.size
+            self._retired.remove(segment)
 
     def _lock(self) -> None:
         try:

@@ -107,7 +107,7 @@ class Writer:
             return
         try:
             async with asyncio.timeout(seconds):
-                while self.waiting and not self.failing:
+                while self.waiting and not self.failing:  # noqa: ASYNC110 - once, at the end
                     await asyncio.sleep(0.01)
         except TimeoutError:
             _log.info("segments are left for the next start", segments=self.waiting)
@@ -138,9 +138,9 @@ class Writer:
                 reason = getattr(error, "code", None) or type(error).__name__
             except ClickHouseError as error:
                 if not is_transient(error):
-                    await self._apart(closed, f"clickhouse {error.code}")
+                    await self._apart(closed, f"clickhouse {code_of(error)}")
                     return
-                reason = f"clickhouse {error.code}"
+                reason = f"clickhouse {code_of(error)}"
             except (SealError, ValueError, ConfigurationError) as error:
                 await self._quarantine_file(closed, type(error).__name__)
                 return
@@ -265,7 +265,14 @@ class Writer:
 
 def is_transient(error: ClickHouseError) -> bool:
     """Whether trying again makes sense. Without a code nobody can tell, so it does."""
-    return error.code is None or error.code in _TRANSIENT
+    code = code_of(error)
+    return code is None or code in _TRANSIENT
+
+
+def code_of(error: ClickHouseError) -> int | None:
+    """ClickHouse's number for what went wrong."""
+    found = getattr(error, "code", None)
+    return found if isinstance(found, int) else None
 
 
 def _batch(token: UUID, lines: bytes, contents: Contents, segment: UUID) -> Batch:

@@ -87,9 +87,7 @@ class RedisLimits:
             _log.warning("limits are counted in this process", kind=type(error).__name__)
             return self._local.take(wanted)
         allowed, limit, remaining, reset, retry_after = answer
-        return Taken(
-            bool(allowed), int(limit), int(remaining), float(reset), float(retry_after)
-        )
+        return Taken(bool(allowed), int(limit), int(remaining), float(reset), float(retry_after))
 
     async def close(self) -> None:
         """Give the connections back."""

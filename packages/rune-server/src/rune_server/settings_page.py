@@ -10,9 +10,10 @@ from rune_server.settings import CONFIG_FILE_VARIABLE, Settings, variable_for
 
 _HEAD = f"""# Settings of the server
 
-Each is an environment variable, a key of the TOML file that `{CONFIG_FILE_VARIABLE}` names (its name in small letters,
-without `RUNE_`), and some are options of the commands: see `rune up --help`. An option beats the environment, which beats
-the file. All are checked at start-up, and every fault is named at once.
+Each is an environment variable, a key of the TOML file that `{CONFIG_FILE_VARIABLE}` names (its
+name in small letters, without `RUNE_`), and some are options of the commands: see `rune up --help`.
+An option beats the environment, which beats the file. All are checked at start-up, and every fault
+is named at once.
 
 Those marked *secret* never appear in a log, an error or a `repr`.
 

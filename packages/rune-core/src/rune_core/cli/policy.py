@@ -10,6 +10,7 @@ import typer
 
 from rune_core.cli.exits import CliError, ExitCode
 from rune_core.cli.policy_backtest import backtest
+from rune_core.cli.policy_except import except_decision
 from rune_core.cli.policy_explain import explain
 from rune_core.cli.policy_test import run_cases
 from rune_core.cli.text import joined, plural, printable
@@ -114,3 +115,4 @@ def _as_dict(files: list[PolicyFile], faults: list[PolicyError]) -> dict[str, An
 app.command("test")(run_cases)
 app.command("explain")(explain)
 app.command("backtest")(backtest)
+app.command("except")(except_decision)

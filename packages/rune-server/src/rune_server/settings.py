@@ -130,6 +130,19 @@ class Settings:
         values.bytes_, 1_610_612_736, "most memory that embedded ClickHouse takes"
     )
 
+    backup_dir: Path | None = _setting(
+        values.optional_path, None, "folder for back-ups; by default backups in data_dir"
+    )
+    backup_hours: float = _setting(
+        values.hours, 24.0, "hours between scheduled back-ups; 0 for none"
+    )
+    backup_keep: int = _setting(values.positive, 7, "how many back-ups are kept")
+    backup_clickhouse_to: str = _setting(
+        values.text,
+        "",
+        "where a ClickHouse server puts back-ups, such as File('/backups/{name}')",
+    )
+
     registration: bool = _setting(
         values.boolean, False, "let anybody make an account and an organisation"
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from rune_server.auth.keys import KeyGrant
+
 
 class Permission(StrEnum):
     """What can be allowed. API keys carry a set of these; members have those of their role."""
@@ -118,3 +120,8 @@ def member(organisation_id: UUID, user_id: str, role: Role) -> Actor:
 def job(organisation_id: UUID, name: str) -> Actor:
     """A job of the server itself, on behalf of one organisation."""
     return Actor(organisation_id, "system", name, frozenset(Permission))
+
+
+def key(grant: KeyGrant) -> Actor:
+    """An API key."""
+    return Actor(grant.organisation_id, "key", str(grant.key_id), grant.permissions)

@@ -1,0 +1,120 @@
+"""What one process of the server holds, opened and closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from rune_server.clock import Clock, SystemClock
+from rune_server.mailer import Mailer
+from rune_server.state import migrations, open_state
+from rune_server.storage.master import open_vault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rune_server.auth.keys import KeyDirectory
+    from rune_server.bus import Bus
+    from rune_server.settings import Settings
+    from rune_server.state import State
+    from rune_server.storage import Vault
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    """Everything: ``rune up``."""
+    EDGE = "edge"
+    WEB = "web"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything that services need. Made by ``open_platform``; tests may replace parts.
+
+    Attributes:
+        settings: The settings.
+        role: What this process does.
+        state: Organisations, people, keys, policies, alerts, audit.
+        analytics: Events.
+        bus: Messages to other parts and processes.
+        limits: Rates.
+        vault: Seals what is stored.
+        clock: The time.
+        mailer: Sends mail.
+        keys: Tells what API keys allow.
+        stopping: Set when the process begins to shut down: streams end then.
+    """
+
+    settings: Settings
+    role: Role
+    state: State
+    analytics: Any
+    bus: Bus
+    limits: Any
+    vault: Vault
+    clock: Clock
+    mailer: Mailer
+    keys: KeyDirectory
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def open_platform(
+    settings: Settings, role: Role = Role.ALL, *, clock: Clock | None = None, analytics: Any = None
+) -> AsyncIterator[Platform]:
+    """Open what the settings name, in order; close it in the opposite order.
+
+    Args:
+        settings: The settings.
+        role: What this process will do.
+        clock: For tests.
+        analytics: For tests: one that is open already, which stays open. Embedded ClickHouse
+            takes one folder per process.
+
+    Raises:
+        ConfigurationError: A setting cannot be used, or the state database needs ``rune migrate``.
+        UnavailableError: A store does not answer.
+    """
+    from rune_server.auth.keys import KeyDirectory
+    from rune_server.bus import open_bus
+
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        vault = open_vault(settings)
+        state = open_state(settings, vault, clock)
+        stack.push_async_callback(state.close)
+        await migrations.require_current(state)
+        bus = await open_bus(settings.redis_dsn or None)
+        stack.push_async_callback(bus.close)
+        if analytics is None:
+            analytics = await _open_analytics(stack, settings, vault)
+        keys = KeyDirectory(state, bus, clock)
+        watching = asyncio.create_task(keys.watch(), name="keys")
+        stack.push_async_callback(_end, watching)
+        yield Platform(
+            settings=settings,
+            role=role,
+            state=state,
+            analytics=analytics,
+            bus=bus,
+            limits=None,
+            vault=vault,
+            clock=clock,
+            mailer=Mailer(settings),
+            keys=keys,
+        )
+
+
+async def _open_analytics(stack: AsyncExitStack, settings: Settings, vault: Vault) -> Any:
+    del stack, settings, vault
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

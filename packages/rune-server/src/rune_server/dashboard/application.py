@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 
-from rune_server.dashboard import assets
 from rune_server.dashboard.pages import PAGES
 from rune_server.dashboard.reading import check_csrf, find_reading
-from rune_server.dashboard.render import environment
+from rune_server.dashboard.site import Site, make_site
 from rune_server.dashboard.view import Page, View
 from rune_server.errors import NotFoundError, ProblemError, UnauthenticatedError
 
@@ -45,8 +44,7 @@ def create(platform: Platform) -> ASGIApp:
     Raises:
         AssetsError: The front-end packages are missing and cannot be fetched.
     """
-    static = assets.load()
-    env = environment(static)
+    site = make_site(platform)
     routes = [
         (Route(page.path, _unused, methods=[page.method]), page) for page in PAGES
     ]
@@ -55,11 +53,11 @@ def create(platform: Platform) -> ASGIApp:
         if scope["type"] != "http":
             return
         if scope["path"].startswith("/static/"):
-            await static(scope, receive, send)
+            await site.static(scope, receive, send)
             return
         request = Request(scope, receive)
         page, allowed = _find(routes, scope)
-        answer = await _answer(platform, env, request, page, allowed)
+        answer = await _answer(site, request, page, allowed)
         await answer(scope, receive, _with_headers(send))
 
     return dashboard
@@ -81,18 +79,14 @@ def _find(routes: list[tuple[Route, Page]], scope: Scope) -> tuple[Page | None, 
     return None, not partly
 
 
-async def _answer(
-    platform: Platform, env: Environment, request: Request, page: Page | None, allowed: bool
-) -> Response:
-    view = View(
-        request, platform, env, page or Page("", _unused), None, platform.clock.now()
-    )
+async def _answer(site: Site, request: Request, page: Page | None, allowed: bool) -> Response:
+    view = View(request, site, page or Page("", _unused), None, site.platform.clock.now())
     try:
         if page is None:
             raise (NotFoundError("there is no such page") if allowed else HTTPException(405))
-        view.reading = await find_reading(platform, request)
+        view.reading = await find_reading(site.platform, request)
         if page.method == "POST":
-            await check_csrf(platform, view)
+            await check_csrf(view)
         if not page.public:
             if view.reading is None:
                 raise UnauthenticatedError("sign in to see this")

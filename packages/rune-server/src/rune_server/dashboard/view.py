@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from jinja2 import Environment
     from starlette.datastructures import FormData
     from starlette.requests import Request
 
     from rune_server.actor import Actor, Permission
+    from rune_server.analytics import Analytics
     from rune_server.dashboard.frame import Frame, Reading
+    from rune_server.dashboard.site import Site
     from rune_server.platform import Platform
 
 FLASH_COOKIE = "__Host-rune_flash"
@@ -60,20 +61,28 @@ class View:
 
     Attributes:
         request: The request.
-        platform: The platform.
-        env: Templates.
+        site: What all requests share.
         page: Which address this is.
         reading: Who reads; None when nobody is signed in.
         now: When it began.
     """
 
     request: Request
-    platform: Platform
-    env: Environment
+    site: Site
     page: Page
     reading: Reading | None
     now: datetime
     flashes: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def platform(self) -> Platform:
+        """The platform."""
+        return self.site.platform
+
+    @property
+    def analytics(self) -> Analytics:
+        """Events. Pages that ask it need ``events:read``."""
+        return self.site.platform.analytics
 
     @property
     def actor(self) -> Actor:
@@ -139,7 +148,7 @@ class View:
         csrf = "" if self.reading is None else self.reading.csrf_token
         token = reader.set(Reader(self.zone, self.now, csrf))
         try:
-            return self.env.get_template(template).render(values)
+            return self.site.env.get_template(template).render(values)
         finally:
             reader.reset(token)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rune_server.dashboard.assets.fetch import VENDOR, AssetsError, fetch, up_to_date
+from rune_server.dashboard.assets.packages import VENDOR, AssetsError, fetch, up_to_date
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rune_server.dashboard.assets.fetch import DASHBOARD, ensure
+from rune_server.dashboard.assets.packages import DASHBOARD, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

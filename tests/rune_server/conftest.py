@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import pytest
 
 from rune_server import settings as server_settings
 from rune_server.actor import Actor, Role, member
+from rune_server.analytics import Analytics, Target
+from rune_server.analytics.connect import Store
 from rune_server.platform import Platform, open_platform
 from rune_server.platform import Role as ProcessRole
 from rune_server.state import migrations, open_state
@@ -16,7 +19,7 @@ from rune_server.state.tables.organisations import Organisation
 from rune_server.storage import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from rune_server.settings import Settings
@@ -57,11 +60,33 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def analytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analytics]:
+    """One embedded ClickHouse, encrypted, with two regions. A process can hold only one.
+
+    Tests keep apart by organisation. On its own everything is in ``us``; as ``platform.analytics``
+    it goes by the organisation's region.
+    """
+    folder = tmp_path_factory.mktemp("analytics")
+    targets = {
+        region: Target(database=f"rune_{region}", path=folder, keys=(b"k" * 32,))
+        for region in ("us", "eu")
+    }
+    stores = {region: Store(target) for region, target in targets.items()}
+    for store in stores.values():
+        asyncio.run(store.open())
+    yield Analytics(stores)
+    for store in stores.values():
+        asyncio.run(store.close())
+
+
 @pytest.fixture
-async def platform(settings: Settings, clock: MovableClock) -> AsyncIterator[Platform]:
-    """An open platform with a migrated, empty state database."""
+async def platform(
+    settings: Settings, clock: MovableClock, analytics: Analytics
+) -> AsyncIterator[Platform]:
+    """An open platform with a migrated, empty state database and the shared ClickHouse."""
     await migrate(settings, clock)
-    async with open_platform(settings, ProcessRole.ALL, clock=clock, analytics=None) as found:
+    async with open_platform(settings, ProcessRole.ALL, clock=clock, analytics=analytics) as found:
         yield found
 
 

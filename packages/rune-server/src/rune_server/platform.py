@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from rune_server.analytics import Analytics, open_analytics
+from rune_server.analytics.targets import region_of, targets
 from rune_server.clock import Clock, SystemClock
 from rune_server.mailer import Mailer
 from rune_server.state import migrations, open_state
@@ -54,7 +56,7 @@ class Platform:
     settings: Settings
     role: Role
     state: State
-    analytics: Any
+    analytics: Analytics
     bus: Bus
     limits: Any
     vault: Vault
@@ -66,7 +68,11 @@ class Platform:
 
 @asynccontextmanager
 async def open_platform(
-    settings: Settings, role: Role = Role.ALL, *, clock: Clock | None = None, analytics: Any = None
+    settings: Settings,
+    role: Role = Role.ALL,
+    *,
+    clock: Clock | None = None,
+    analytics: Analytics | None = None,
 ) -> AsyncIterator[Platform]:
     """Open what the settings name, in order; close it in the opposite order.
 
@@ -93,7 +99,7 @@ async def open_platform(
         bus = await open_bus(settings.redis_dsn or None)
         stack.push_async_callback(bus.close)
         if analytics is None:
-            analytics = await _open_analytics(stack, settings, vault)
+            analytics = await stack.enter_async_context(open_analytics(targets(settings, vault)))
         keys = KeyDirectory(state, bus, clock)
         watching = asyncio.create_task(keys.watch(), name="keys")
         stack.push_async_callback(_end, watching)
@@ -101,7 +107,7 @@ async def open_platform(
             settings=settings,
             role=role,
             state=state,
-            analytics=analytics,
+            analytics=Analytics(analytics.stores, region_of(state)),
             bus=bus,
             limits=None,
             vault=vault,
@@ -109,10 +115,6 @@ async def open_platform(
             mailer=Mailer(settings),
             keys=keys,
         )
-
-
-async def _open_analytics(stack: AsyncExitStack, settings: Settings, vault: Vault) -> Any:
-    del stack, settings, vault
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

@@ -220,3 +220,8 @@ def _share(text: str) -> float:
 
 def _stamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def without_time(chosen: EventFilter) -> EventFilter:
+    """The same filter for any time, so that open pages with the same filter share a feed."""
+    return replace(chosen, since=None, until=None)

@@ -274,6 +274,15 @@ class ShieldConfig:
     events_to_stdout: bool = _setting(
         "events_to_stdout", False, _bool, "write events to standard output, one JSON object a line"
     )
+    events_to_server: bool = _setting(
+        "events_to_server", True, _bool, "send events to the server, where one is configured"
+    )
+    spool_max_events: int = _setting(
+        "spool_max_events", 100_000, _count, "events that wait on disk for the server at most"
+    )
+    spool_max_bytes: int = _setting(
+        "spool_max_bytes", 100_000_000, _count, "their size at most, in bytes"
+    )
     event_hash_key: str | None = _setting(
         "event_hash_key",
         None,

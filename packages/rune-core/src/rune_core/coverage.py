@@ -215,8 +215,7 @@ def _warnings(
     lines += [f"the last policy reload was refused: {error}" for error in engine.policies.errors]
     lines += [f"plug-in {f.plugin}, {f.hook}: {f.reason}" for f in engine.plugins.faults]
     lines += unmatched_names(engine)
-    if engine.config.url or engine.config.api_key:
-        lines.append("a server is configured, but this version keeps events local")
+    lines += _delivery_warnings(engine)
     if stats.events_dropped_total:
         losses = ", ".join(f"{reason} {n}" for reason, n in stats.losses.items())
         lines.append(f"events lost: {losses}")
@@ -232,6 +231,24 @@ def _sync_warnings(engine: Engine) -> list[str]:
         lines.append(f"the server's policies cannot be fetched: {state.error}")
     if state.source == "disk" and not state.asked:
         lines.append("the server's policies are those kept on disk: it has not answered yet")
+    return lines
+
+
+def _delivery_warnings(engine: Engine) -> list[str]:
+    given = {"url": engine.config.url, "api_key": engine.config.api_key}
+    lacking = [name for name, value in given.items() if value is None]
+    if len(lacking) == 1:
+        return [f"a server is configured without {lacking[0]}: nothing is sent or fetched"]
+    sink = engine.server_sink
+    if sink is None:
+        return []
+    lines: list[str] = []
+    if sink.delivery.error:
+        lines.append(f"events cannot be delivered and wait: {sink.delivery.error}")
+    if sink.store.trouble:
+        lines.append(f"the event spool cannot be used, events wait in memory: {sink.store.trouble}")
+    if sink.delivery.refused:
+        lines.append(f"the server refused {sink.delivery.refused} events: see rune events dead")
     return lines
 
 

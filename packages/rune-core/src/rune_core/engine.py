@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.queue.emitter import Emitter
     from rune_core.result import ScanResult
+    from rune_core.sinks.server import ServerSink
     from rune_scanner.finding import Finding
 
 _log = logging.getLogger("rune_core")
@@ -134,7 +135,9 @@ class Engine:
                     from rune_core.builtin import BuiltinPlugin
                     from rune_core.plugins import Plugins
 
-                    builtin = BuiltinPlugin((self.rules_layer, self.vector_layer, self.judge_layer))
+                    builtin = BuiltinPlugin(
+                        (self.rules_layer, self.vector_layer, self.judge_layer), self.connection
+                    )
                     self._plugins = Plugins(self.config, builtin, self._extra)
         return self._plugins
 
@@ -226,6 +229,14 @@ class Engine:
 
                     self._emitter = Emitter(self.config, self.plugins.event_sinks(), self.tally)
         return self._emitter
+
+    @property
+    def server_sink(self) -> ServerSink | None:
+        """What sends events to the server; None where nothing does, or no event came yet."""
+        from rune_core.sinks.server import ServerSink
+
+        sinks = () if self._emitter is None else self._emitter.sinks
+        return next((sink for sink in sinks if isinstance(sink, ServerSink)), None)
 
     def close(self, seconds: float) -> None:
         """Stop policy sync, flush and close the event sinks and the memory, within ``seconds``."""

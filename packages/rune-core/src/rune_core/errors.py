@@ -144,14 +144,22 @@ class ServerStatusError(ServerError):
         status: The HTTP status.
         code: The machine-readable ``code`` of the problem document; empty when there is none.
         retry_after: Seconds to wait that the server asks for; None when it does not.
+        rate_limits: The ``X-Rune-Rate-Limits`` header; empty when there is none.
     """
 
     def __init__(
-        self, message: str, *, status: int, code: str = "", retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        retry_after: float | None = None,
+        rate_limits: str = "",
     ) -> None:
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.rate_limits = rate_limits
         super().__init__(message)
 
 

@@ -25,6 +25,7 @@ class Permission(StrEnum):
 
     EVENTS_WRITE = "events:write"
     EVENTS_READ = "events:read"
+    AGENTS_WRITE = "agents:write"
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
     ALERTS_READ = "alerts:read"
@@ -58,7 +59,12 @@ _VIEWER = frozenset(
         Permission.ORGANISATION_READ,
     )
 )
-_MEMBER = _VIEWER | {Permission.POLICIES_WRITE, Permission.ALERTS_WRITE, Permission.KEYS_READ}
+_MEMBER = _VIEWER | {
+    Permission.AGENTS_WRITE,
+    Permission.POLICIES_WRITE,
+    Permission.ALERTS_WRITE,
+    Permission.KEYS_READ,
+}
 _ADMIN = _MEMBER | {
     Permission.KEYS_WRITE,
     Permission.MEMBERS_WRITE,

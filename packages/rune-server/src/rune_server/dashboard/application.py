@@ -11,11 +11,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 
+from rune_server.auth import csrf, sessions
 from rune_server.dashboard.pages import PAGES
-from rune_server.dashboard.reading import check_csrf, find_reading
+from rune_server.dashboard.reading import find_reading
 from rune_server.dashboard.site import Site, make_site
 from rune_server.dashboard.view import Page, View
-from rune_server.errors import NotFoundError, ProblemError, UnauthenticatedError
+from rune_server.errors import (
+    ForbiddenError,
+    NotFoundError,
+    ProblemError,
+    UnauthenticatedError,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +42,10 @@ HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
+
+
+class NoOrganisationError(ForbiddenError):
+    """Signed in, and a member of nothing."""
 
 
 def create(platform: Platform) -> ASGIApp:
@@ -80,18 +90,11 @@ def _find(routes: list[tuple[Route, Page]], scope: Scope) -> tuple[Page | None, 
 
 
 async def _answer(site: Site, request: Request, page: Page | None, allowed: bool) -> Response:
-    view = View(request, site, page or Page("", _unused), None, site.platform.clock.now())
+    view = View(request, site, page or Page("", _unused, public=True), site.platform.clock.now())
     try:
         if page is None:
-            raise (NotFoundError("there is no such page") if allowed else HTTPException(405))
-        view.reading = await find_reading(site.platform, request)
-        if page.method == "POST":
-            await check_csrf(view)
-        if not page.public:
-            if view.reading is None:
-                raise UnauthenticatedError("sign in to see this")
-            if page.needs is not None:
-                view.actor.require(page.needs)
+            raise NotFoundError("there is no such page") if allowed else HTTPException(405)
+        await _admit(view, page)
         return await page.handler(view)
     except ProblemError as error:
         return _problem(view, error)
@@ -102,6 +105,29 @@ async def _answer(site: Site, request: Request, page: Page | None, allowed: bool
         return _page(view, 500, "Something broke on our side", "It was logged. Try again.")
 
 
+async def _admit(view: View, page: Page) -> None:
+    """Find out who reads, and refuse whom the page is not for."""
+    view.signed_in = sessions.current(view.request)
+    if page.method == "POST":
+        await csrf.require(view.platform, view.request)
+    if view.signed_in is None:
+        if not page.public:
+            raise UnauthenticatedError("sign in to see this")
+        return
+    try:
+        view.reading = await find_reading(view.site, view.request, view.signed_in)
+    except ForbiddenError:
+        # The organisation insists on a second factor, which the account page sets up.
+        if not (page.public or page.personal):
+            raise
+    if page.public or page.personal:
+        return
+    if view.reading is None:
+        raise NoOrganisationError("you belong to no organisation yet")
+    if page.needs is not None:
+        view.actor.require(page.needs)
+
+
 def _problem(view: View, error: ProblemError) -> Response:
     if isinstance(error, UnauthenticatedError) and not view.wants_part:
         if view.request.method == "GET":
@@ -110,6 +136,10 @@ def _problem(view: View, error: ProblemError) -> Response:
                 target += "?" + view.request.url.query
             return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
         return RedirectResponse("/sign-in", 303)
+    if error.code == "second_factor_required":
+        return view.go("/settings/account", error.detail, "bad")
+    if isinstance(error, NoOrganisationError):
+        return RedirectResponse("/organisations/new", 303)
     answer = _page(view, error.status, error.title, error.detail)
     for name, value in error.all_headers():
         if name != "content-type":

@@ -26,6 +26,7 @@ class Site:
         static: Files.
         env: Templates.
         answers: Figures that open pages share.
+        checks: Whether streams' readers may still read.
         feeds: Live rows.
     """
 
@@ -33,6 +34,7 @@ class Site:
     static: StaticFiles
     env: Environment
     answers: SharedAnswers
+    checks: SharedAnswers
     feeds: Feeds
 
 
@@ -43,4 +45,4 @@ def make_site(platform: Platform) -> Site:
         AssetsError: The front-end packages are missing and cannot be fetched.
     """
     static = assets.load()
-    return Site(platform, static, environment(static), SharedAnswers(), Feeds(platform))
+    return Site(platform, static, environment(static), SharedAnswers(), SharedAnswers(1.0), Feeds(platform))

@@ -7,12 +7,15 @@ import binascii
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from rune_server.auth import csrf
 from rune_server.dashboard import formats
+from rune_server.dashboard.clients import client_of
 from rune_server.dashboard.render import Reader, reader
-from rune_server.errors import UnauthenticatedError
+from rune_server.errors import InvalidError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
     from rune_server.actor import Actor, Permission
     from rune_server.analytics import Analytics
+    from rune_server.auth.client import Client
+    from rune_server.auth.sessions import SignedIn
     from rune_server.dashboard.frame import Frame, Reading
     from rune_server.dashboard.site import Site
     from rune_server.platform import Platform
@@ -43,7 +48,8 @@ class Page:
         handler: Draws it.
         method: GET (HEAD too) or POST.
         needs: What the reader must be allowed; services check once more.
-        public: Whether it is for people who are not signed in.
+        public: Whether it is for people who are not signed in, too.
+        personal: Whether it is about the person alone, whatever their organisations.
         section: The entry of the navigation that it belongs to.
     """
 
@@ -52,6 +58,7 @@ class Page:
     method: str = "GET"
     needs: Permission | None = None
     public: bool = False
+    personal: bool = False
     section: str = ""
 
 
@@ -63,15 +70,17 @@ class View:
         request: The request.
         site: What all requests share.
         page: Which address this is.
-        reading: Who reads; None when nobody is signed in.
+        signed_in: The person; None for a stranger.
+        reading: Who they are in their organisation; None without one.
         now: When it began.
     """
 
     request: Request
     site: Site
     page: Page
-    reading: Reading | None
     now: datetime
+    signed_in: SignedIn | None = None
+    reading: Reading | None = None
     flashes: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -98,6 +107,22 @@ class View:
         if self.reading is None:
             raise UnauthenticatedError("sign in first")
         return self.reading
+
+    @property
+    def person(self) -> SignedIn:
+        """Who is signed in.
+
+        Raises:
+            UnauthenticatedError: Nobody is.
+        """
+        if self.signed_in is None:
+            raise UnauthenticatedError("sign in first")
+        return self.signed_in
+
+    @property
+    def client(self) -> Client:
+        """Where the request comes from."""
+        return client_of(self.platform, self.request)
 
     @property
     def zone_choice(self) -> str:
@@ -139,18 +164,39 @@ class View:
         found = (await self.form()).get(name, default)
         return found if isinstance(found, str) else default
 
+    async def number(self, name: str) -> int | None:
+        """A posted whole number; None when it is missing.
+
+        Raises:
+            InvalidError: It is no number.
+        """
+        found = await self.text(name)
+        if not found:
+            return None
+        try:
+            return int(found)
+        except ValueError:
+            raise InvalidError(f"{name}: must be a whole number") from None
+
+    @staticmethod
+    def quoted(part: str) -> str:
+        """A part of a path, as it stands in an address."""
+        return quote(part, safe="")
+
     async def texts(self, name: str) -> list[str]:
         """All values of a posted field."""
         return [one for one in (await self.form()).getlist(name) if isinstance(one, str)]
 
     def draw(self, template: str, **values: Any) -> str:
         """A template's text for this reader."""
-        csrf = "" if self.reading is None else self.reading.csrf_token
-        token = reader.set(Reader(self.zone, self.now, csrf))
+        token = reader.set(Reader(self.zone, self.now, self._csrf_token()))
         try:
             return self.site.env.get_template(template).render(values)
         finally:
             reader.reset(token)
+
+    def _csrf_token(self) -> str:
+        return "" if self.signed_in is None else csrf.token(self.platform, self.signed_in)
 
     def show(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A whole page."""
@@ -164,6 +210,7 @@ class View:
             zone=self.zone.key,
             zone_choice=self.zone_choice,
             may=self.may,
+            person=self.signed_in,
             **values,
         )
         answer = HTMLResponse(body, status)

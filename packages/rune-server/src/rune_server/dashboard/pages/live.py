@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 
 from rune_server.actor import Permission
 from rune_server.dashboard import choice
-from rune_server.dashboard.reading import find_reading
+from rune_server.dashboard.reading import still_reads
 from rune_server.dashboard.view import Page
 from rune_server.errors import InvalidError
 
@@ -82,14 +82,7 @@ async def _stream(
 
 async def _still_allowed(view: View) -> bool:
     """Whether the reader's session and membership still stand; asked before anything is sent."""
-    before = view.reading
-    now = await find_reading(view.platform, view.request, again=True)
-    return (
-        before is not None
-        and now is not None
-        and now.actor.organisation_id == before.actor.organisation_id
-        and now.actor.may(Permission.EVENTS_READ)
-    )
+    return await still_reads(view.site, view.person, view.actor.organisation_id)
 
 
 def _message(view: View, template: str, rows: Sequence[EventRow]) -> str:

@@ -18,6 +18,7 @@ from rune_core.policy.store import PolicyStore
 from rune_core.rates import RateCounter
 from rune_core.session.ledger import Ledger
 from rune_core.stats import Tally
+from rune_core.tool_pins import ToolPins
 from rune_core.tools_seen import ToolsSeen
 from rune_scanner.finding import Surface
 
@@ -77,6 +78,7 @@ class Engine:
             config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
         )
         self.tools = ToolsSeen()
+        self.pins = ToolPins()
         self.connection: Connection | None = None
         self.sync: PolicySync | None = None
         if config.url is not None or config.api_key is not None:

@@ -227,6 +227,9 @@ def _gather(
             final &= outcome.final
         if final:
             cache.put(key, Evidence(tuple(state.findings), tuple(state.reports)))
+    changed = engine.pins.look(context, text)
+    if changed is not None:
+        state.findings.append(changed)
     if not request.rendered.complete:
         state.reports.append(
             LayerReport(

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rune_core.policy.store import ReloadResult
     from rune_core.result import ScanResult
     from rune_core.stats import Stats
+    from rune_core.tool_pins import ToolPins
     from rune_core.values import Rendered
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -544,6 +545,11 @@ class Shield:
         from rune_core.coverage import coverage_of
 
         return coverage_of(self._engine)
+
+    @property
+    def tool_pins(self) -> ToolPins:
+        """The tool definitions that are known: one that changes is a finding."""
+        return self._engine.pins
 
     def reload_policies(self) -> ReloadResult:
         """Read the policy files again. Faulty files are reported and change nothing."""

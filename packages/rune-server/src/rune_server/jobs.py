@@ -49,6 +49,9 @@ class Job:
 EDGE, WORKER = frozenset((Role.EDGE,)), frozenset((Role.WORKER,))
 JOBS: tuple[Job, ...] = (
     Job("key use", "rune_server.auth.key_use:run", frozenset((Role.EDGE, Role.WEB))),
+    Job("alert evaluation", "rune_server.alerts.jobs:evaluate", WORKER),
+    Job("alert delivery", "rune_server.alerts.jobs:deliver", WORKER),
+    Job("alert cleaning", "rune_server.alerts.jobs:clean", WORKER),
 )
 
 

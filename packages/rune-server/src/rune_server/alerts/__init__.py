@@ -14,6 +14,7 @@ from rune_server.alerts.channels import (
     edit_channel,
 )
 from rune_server.alerts.deliveries import deliveries, test_channel
+from rune_server.alerts.jobs import preview
 from rune_server.alerts.model import (
     RULE_KINDS,
     Alert,
@@ -60,6 +61,7 @@ __all__ = [
     "edit_channel",
     "edit_rule",
     "mute_rule",
+    "preview",
     "resolve",
     "rule",
     "rules",

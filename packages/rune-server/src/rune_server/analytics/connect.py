@@ -66,6 +66,7 @@ class Target:
         keys: Keys of 32 bytes for the embedded data (AES-256-CTR): the first encrypts, the others
             open what is older. Without any it lies in the clear.
         url: ``https://user:password@host:8443`` of a server; None for the embedded one.
+        ca_file: The only authority that ``url`` is trusted by; None for those of the system.
         reader_url: The same for reading; by default ``url``. Give it a user that can only read.
         cluster: Name of the server's cluster.
         policy: The server's storage policy, such as one with an encrypted disk.
@@ -77,6 +78,7 @@ class Target:
     path: Path | None = None
     keys: tuple[bytes, ...] = field(default=(), repr=False)
     url: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
     reader_url: str | None = field(default=None, repr=False)
     cluster: str | None = None
     policy: str | None = None
@@ -187,6 +189,7 @@ class Store:
         url = target.url if writer else target.reader_url or target.url
         return get_client(
             dsn=url,
+            ca_cert=None if self.target.ca_file is None else str(self.target.ca_file),
             settings=settings,
             tz_mode="aware",
             autogenerate_session_id=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -43,7 +44,7 @@ def targets(settings: Settings, vault: Vault) -> Mapping[str, Target]:
 
 
 def _server(dsn: str, region: str) -> Target:
-    """``clickhouses://user:password@host:8443/database?cluster=c&policy=p`` as a target."""
+    """``clickhouses://user:password@host:8443/database?cluster=c&policy=p&ca=file`` as a target."""
     from urllib.parse import parse_qs
 
     parts = urlsplit(dsn)
@@ -54,6 +55,7 @@ def _server(dsn: str, region: str) -> Target:
         url=urlunsplit((scheme, parts.netloc, "", "", "")),
         cluster=options.get("cluster"),
         policy=options.get("policy"),
+        ca_file=Path(options["ca"]) if "ca" in options else None,
     )
 
 

@@ -6,6 +6,7 @@ Services take the platform and the actor first; ``bundle_for`` is what an SDK's 
 from __future__ import annotations
 
 from rune_server.policies.bundle import body_of, bundle_for
+from rune_server.policies.dry_run import dry_run, dry_run_revision
 from rune_server.policies.edit import (
     create,
     diff,
@@ -52,6 +53,8 @@ __all__ = [
     "bundle_for",
     "create",
     "diff",
+    "dry_run",
+    "dry_run_revision",
     "edit",
     "policies",
     "policy",

@@ -186,8 +186,9 @@ class RuleForecast:
         action: What it asks for.
         decidable: ``yes``, ``partly`` or ``no``.
         matches: Events that it surely would have matched; None when nothing can be said.
-        at_most: Events that it may have matched, the sure ones included; None as above.
-        excepted: Of the sure ones, those that an exception lifts.
+        at_most: Events that it may have matched, the sure ones included; None when there is no
+            knowing.
+        excepted: Events that it would have matched, had an exception not lifted it.
         reason: Why it is not decidable, or how it was counted; empty when there is nothing to say.
         agents: The agents with most matches, and how many each.
         tools: The tools with most matches, and how many each.
@@ -207,12 +208,15 @@ class RuleForecast:
     @property
     def sentence(self) -> str:
         """For a person: ``would have fired 40 times``."""
-        if self.matches is None or self.at_most is None:
+        if self.matches is None:
             return f"not decidable from metadata: {self.reason}"
         times = "once" if self.matches == 1 else f"{self.matches:,} times"
+        tail = f" ({self.reason})" if self.reason else ""
+        if self.at_most is None:
+            return f"would have fired at least {times}{tail}"
         if self.matches == self.at_most:
-            return f"would have fired {times}" if self.matches else "would not have fired"
-        return f"would have fired {self.matches:,} to {self.at_most:,} times ({self.reason})"
+            return f"would have fired {times}{tail}" if self.matches else "would not have fired"
+        return f"would have fired {self.matches:,} to {self.at_most:,} times{tail}"
 
 
 @dataclass(frozen=True, slots=True)

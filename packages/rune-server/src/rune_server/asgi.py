@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rune_server.auth.middleware import Authentication
 from rune_server.platform import Platform, Role
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def application(platform: Platform) -> App:
     edge = _load("rune_server.edge", platform)
     if role in (Role.EDGE, Role.WORKER):
         return _with_hsts(edge)
-    api = _load("rune_server.api", platform)
-    dashboard = _load("rune_server.dashboard", platform)
+    api = Authentication(_load("rune_server.api", platform), platform)
+    dashboard = Authentication(_load("rune_server.dashboard", platform), platform)
 
     async def route(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")

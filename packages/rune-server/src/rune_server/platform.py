@@ -18,7 +18,10 @@ from rune_server.storage.master import open_vault
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rune_server.auth.attempts import Attempts
     from rune_server.auth.keys import KeyDirectory
+    from rune_server.auth.sessions import SessionDirectory
+    from rune_server.auth.signing import SigningKeys
     from rune_server.bus import Bus
     from rune_server.settings import Settings
     from rune_server.state import State
@@ -50,6 +53,9 @@ class Platform:
         clock: The time.
         mailer: Sends mail.
         keys: Tells what API keys allow.
+        sessions: Tells whether people's sessions still stand.
+        signing: Signs and verifies sessions' tokens.
+        attempts: Counts sign-ins and the like.
         stopping: Set when the process begins to shut down: streams end then.
     """
 
@@ -63,6 +69,9 @@ class Platform:
     clock: Clock
     mailer: Mailer
     keys: KeyDirectory
+    sessions: SessionDirectory
+    signing: SigningKeys
+    attempts: Attempts
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -87,7 +96,10 @@ async def open_platform(
         ConfigurationError: A setting cannot be used, or the state database needs ``rune migrate``.
         UnavailableError: A store does not answer.
     """
+    from rune_server.auth.attempts import Attempts
     from rune_server.auth.keys import KeyDirectory
+    from rune_server.auth.sessions import SessionDirectory
+    from rune_server.auth.signing import SigningKeys
     from rune_server.bus import open_bus
 
     clock = clock or SystemClock()
@@ -101,8 +113,11 @@ async def open_platform(
         if analytics is None:
             analytics = await stack.enter_async_context(open_analytics(targets(settings, vault)))
         keys = KeyDirectory(state, bus, clock)
-        watching = asyncio.create_task(keys.watch(), name="keys")
-        stack.push_async_callback(_end, watching)
+        sessions = SessionDirectory(state, bus, clock)
+        attempts = Attempts(settings)
+        stack.push_async_callback(attempts.close)
+        for directory in (keys, sessions):
+            stack.push_async_callback(_end, asyncio.create_task(directory.watch()))
         yield Platform(
             settings=settings,
             role=role,
@@ -114,6 +129,9 @@ async def open_platform(
             clock=clock,
             mailer=Mailer(settings),
             keys=keys,
+            sessions=sessions,
+            signing=SigningKeys(state, vault, clock),
+            attempts=attempts,
         )
 
 

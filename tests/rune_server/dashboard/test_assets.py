@@ -1,4 +1,4 @@
-"""The static files: from npm by a lock, served from memory, complete, and fit for a strict policy."""
+"""The static files: from npm by a lock, served from memory, fit for a strict content policy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def test_the_lock_pins_hashes_and_names_no_registry() -> None:
     packages = {name: one for name, one in lock["packages"].items() if name}
     assert set(packages) == {
         f"node_modules/{name}"
-        for name in json.loads((DASHBOARD / "frontend" / "package.json").read_text())["dependencies"]
+        for name in json.loads((DASHBOARD / "frontend" / "package.json").read_text())[
+            "dependencies"
+        ]
     }
     for one in packages.values():
         assert one["integrity"].startswith("sha512-")
@@ -118,13 +120,15 @@ def test_style_sheets_use_colours_by_name() -> None:
     for sheet in (DASHBOARD / "static" / "css").glob("*.css"):
         if sheet.name in {"tokens.css", "print.css"}:
             continue
-        found = set(re.findall(r"#[0-9a-fA-F]{3,8}\b", re.sub(r"light-dark\([^)]*\)", "", sheet.read_text())))
+        found = set(
+            re.findall(
+                r"#[0-9a-fA-F]{3,8}\b", re.sub(r"light-dark\([^)]*\)", "", sheet.read_text())
+            )
+        )
         assert found <= {"#fff"}, (sheet.name, found)
 
 
-def test_a_missing_npm_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_npm_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(packages, "VENDOR", tmp_path / "static" / "vendor")
     monkeypatch.setattr(packages, "_npm", lambda: [str(tmp_path / "no-such-npm")])
     with pytest.raises(assets.AssetsError, match=r"rune_server\.dashboard\.assets"):

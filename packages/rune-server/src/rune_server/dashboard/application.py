@@ -22,6 +22,7 @@ from rune_server.errors import (
     ProblemError,
     UnauthenticatedError,
 )
+from rune_server.failure import described
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -55,9 +56,7 @@ def create(platform: Platform) -> ASGIApp:
         AssetsError: The front-end packages are missing and cannot be fetched.
     """
     site = make_site(platform)
-    routes = [
-        (Route(page.path, _unused, methods=[page.method]), page) for page in PAGES
-    ]
+    routes = [(Route(page.path, _unrouted, methods=[page.method]), page) for page in PAGES]
 
     async def dashboard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,8 +72,12 @@ def create(platform: Platform) -> ASGIApp:
     return dashboard
 
 
-async def _unused(request: Request) -> Response:
+async def _unrouted(request: Request) -> Response:
     raise NotImplementedError(request.url.path)
+
+
+async def _nowhere(view: View) -> Response:
+    raise NotFoundError(view.request.url.path)
 
 
 def _find(routes: list[tuple[Route, Page]], scope: Scope) -> tuple[Page | None, bool]:
@@ -90,23 +93,23 @@ def _find(routes: list[tuple[Route, Page]], scope: Scope) -> tuple[Page | None, 
 
 
 async def _answer(site: Site, request: Request, page: Page | None, allowed: bool) -> Response:
-    view = View(request, site, page or Page("", _unused, public=True), site.platform.clock.now())
+    view = View(request, site, page or Page("", _nowhere, public=True), site.platform.clock.now())
     try:
-        if page is None:
-            raise NotFoundError("there is no such page") if allowed else HTTPException(405)
-        await _admit(view, page)
-        return await page.handler(view)
+        await _admit(view, page, allowed)
+        return await view.page.handler(view)
     except ProblemError as error:
         return _problem(view, error)
     except HTTPException as error:
         return _page(view, error.status_code, error.detail, "")
     except Exception as error:  # noqa: BLE001 - the rim: nothing of a fault reaches the reader
-        _log.error("page failed", path=view.page.path, kind=type(error).__name__, exc_info=_debug())
+        _log.error("page failed", path=view.page.path, fault=described(error))
         return _page(view, 500, "Something broke on our side", "It was logged. Try again.")
 
 
-async def _admit(view: View, page: Page) -> None:
+async def _admit(view: View, page: Page | None, allowed: bool) -> None:
     """Find out who reads, and refuse whom the page is not for."""
+    if page is None:
+        raise NotFoundError("there is no such page") if allowed else HTTPException(405)
     view.signed_in = sessions.current(view.request)
     if page.method == "POST":
         await csrf.require(view.platform, view.request)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rune_core.event import schema
 from rune_server.analytics import EventFilter, Window
-from rune_server.dashboard.render import query
+from rune_server.dashboard.links import query
 from rune_server.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ LISTS = {
 }
 """Names in the address, and the field of ``EventFilter`` that each fills."""
 
-CLOSED = {
-    "action": schema.ActionName.__args__,  # type: ignore[attr-defined]
-    "threat": schema.ThreatName.__args__,  # type: ignore[attr-defined]
-    "surface": schema.SurfaceName.__args__,  # type: ignore[attr-defined]
-    "severity": schema.SeverityName.__args__,  # type: ignore[attr-defined]
-    "type": schema.EventType.__args__,  # type: ignore[attr-defined]
+CLOSED: dict[str, tuple[str, ...]] = {
+    "action": get_args(schema.ActionName),
+    "threat": get_args(schema.ThreatName),
+    "surface": get_args(schema.SurfaceName),
+    "severity": get_args(schema.SeverityName),
+    "type": get_args(schema.EventType),
 }
 """Filters whose values are known beforehand."""
 
@@ -135,7 +135,7 @@ class Choice:
                 values[field] = tuple("" if value == "(none)" else value for value in found)
         single = {key: value for key, value in self.pairs if key in SINGLE}
         return EventFilter(
-            **values,  # type: ignore[arg-type]
+            **values,
             session=single.get("session"),
             decision=single.get("decision"),
             min_risk=_share(single["min_risk"]) if "min_risk" in single else None,

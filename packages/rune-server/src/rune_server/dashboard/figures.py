@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rune_server.dashboard.choice import RANGES
-from rune_server.dashboard.render import query
+from rune_server.dashboard.links import query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,10 @@ def actions_chart(series: Series, window: Window, path: str, chosen: Choice) -> 
 def lines_chart(series: Series, window: Window, *, zoom: str = "") -> str:
     """Counts over time, stacked by whatever the series was asked by."""
     names = list(series.lines)
-    tones = [(name, name.replace("_", " ") or "(none)", TONES[at % len(TONES)]) for at, name in enumerate(names)]
+    tones = [
+        (name, name.replace("_", " ") or "(none)", TONES[at % len(TONES)])
+        for at, name in enumerate(names)
+    ]
     return _chart("stack", series, tones, window, zoom=zoom)
 
 
@@ -98,16 +101,3 @@ def _coarse(values: Sequence[int], points: int = 28) -> list[int]:
 def range_links(chosen: Choice, path: str) -> list[tuple[str, str, str]]:
     """A segment for each range: key, label, address."""
     return [(name, name, chosen.with_range(name).address(path)) for name in RANGES]
-
-
-def change(now: float, before: float) -> str:
-    """``up 12% on the time before``, in words."""
-    if not before:
-        return "none in the time before" if now else "none"
-    share = (now - before) / before
-    if abs(share) < 0.005:
-        return "as in the time before"
-    percent = f"{abs(share) * 100:.0f}%" if abs(share) < 9.995 else f"{abs(now / before):.0f} times"
-    if percent.endswith("times"):
-        return f"{percent} the time before"
-    return f"{'up' if share > 0 else 'down'} {percent} on the time before"

@@ -141,3 +141,16 @@ def spark_paths(values: Sequence[float], width: float = 100, height: float = 24)
     ]
     line = "M" + "L".join(pairs)
     return line, f"{line}L{width:.0f} {height}L0 {height}Z"
+
+
+def change(now: float, before: float) -> str:
+    """``up 12% on the time before``, in words."""
+    if not before:
+        return "none in the time before" if now else "none"
+    share = (now - before) / before
+    if abs(share) < 0.005:
+        return "as in the time before"
+    percent = f"{abs(share) * 100:.0f}%" if abs(share) < 9.995 else f"{abs(now / before):.0f} times"
+    if percent.endswith("times"):
+        return f"{percent} the time before"
+    return f"{'up' if share > 0 else 'down'} {percent} on the time before"

@@ -5,15 +5,13 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rune_server.dashboard import formats
+from rune_server.dashboard import formats, links
 from rune_server.dashboard.assets.icons import ICONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -59,12 +57,17 @@ def environment(static: StaticFiles) -> Environment:
         "initials": formats.initials,
         "moment": _moment,
         "words": lambda name: name.replace("_", " "),
+        "kind_options": lambda kinds: [
+            (name, f"{name.replace('_', ' ')}: {text}") for name, text in kinds.items()
+        ],
     }
     env.globals |= {
         "static_url": static.url,
         "known_icon": known_icon,
         "spark_paths": formats.spark_paths,
-        "query": query,
+        "query": links.query,
+        "change": formats.change,
+        "query_policy": lambda name: "/events" + links.query(policy=name, range="7d"),
         "csrf_token": lambda: reader.get().csrf_token,
     }
     return env
@@ -79,12 +82,6 @@ def known_icon(name: str) -> str:
     if name not in ICONS:
         raise LookupError(f"no icon {name!r}; add it to assets/icons.py")
     return name
-
-
-def query(pairs: Iterable[tuple[str, str]] = (), **more: object) -> str:
-    """``?a=1&b=2``, or nothing when there is nothing to say. None leaves a name out."""
-    found = [*pairs, *((name, str(value)) for name, value in more.items() if value is not None)]
-    return "?" + urlencode(found) if found else ""
 
 
 def _moment(at: datetime, form: str = "short") -> str:

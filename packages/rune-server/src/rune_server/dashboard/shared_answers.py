@@ -35,7 +35,7 @@ class SharedAnswers:
                 self._kept = {name: one for name, one in self._kept.items() if one[0] >= now}
         try:
             # A reader who leaves must not take the answer from the others.
-            return await asyncio.shield(found[1])  # type: ignore[return-value]
+            return await asyncio.shield(found[1])  # type: ignore[arg-type]
         except BaseException:
             if found[1].done() and self._kept.get(key) is found:
                 del self._kept[key]

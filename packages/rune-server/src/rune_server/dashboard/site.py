@@ -45,4 +45,6 @@ def make_site(platform: Platform) -> Site:
         AssetsError: The front-end packages are missing and cannot be fetched.
     """
     static = assets.load()
-    return Site(platform, static, environment(static), SharedAnswers(), SharedAnswers(1.0), Feeds(platform))
+    return Site(
+        platform, static, environment(static), SharedAnswers(), SharedAnswers(1.0), Feeds(platform)
+    )

@@ -1,4 +1,4 @@
-"""One request to the dashboard: who reads, in which organisation, and how a page is drawn for them."""
+"""One request to the dashboard: who reads, where, and how a page is drawn for them."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ class View:
         return self._reading.frame(self.page.section)
 
     def may(self, permission: str) -> bool:
-        """Whether the reader holds a permission; for templates, which hide what would be refused."""
+        """Whether the reader holds a permission: templates hide what would be refused."""
         return self.reading is not None and permission in self.reading.actor.permissions
 
     def go(self, path: str, flash: str = "", tone: str = "good") -> Response:

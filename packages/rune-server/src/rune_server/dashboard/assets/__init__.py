@@ -7,7 +7,7 @@ carry it, so that an installed server needs neither Node nor npm; from a clone i
 need.
 """
 
-from rune_server.dashboard.assets.packages import AssetsError, ensure, fetch, up_to_date
 from rune_server.dashboard.assets.files import StaticFiles, load
+from rune_server.dashboard.assets.packages import AssetsError, ensure, fetch, up_to_date
 
 __all__ = ["AssetsError", "StaticFiles", "ensure", "fetch", "load", "up_to_date"]

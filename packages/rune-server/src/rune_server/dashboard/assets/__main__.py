@@ -1,4 +1,4 @@
-"""``python -m rune_server.dashboard.assets``: fetch the front-end packages, or say that they are there."""
+"""``python -m rune_server.dashboard.assets``: fetch the front-end packages."""
 
 from __future__ import annotations
 

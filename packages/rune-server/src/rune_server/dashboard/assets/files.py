@@ -65,7 +65,7 @@ class StaticFiles:
             raise LookupError(f"static/{path} does not exist")
         return f"/static/{self.version}/{path}"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer GET and HEAD; anything else about a file is 404 or 405."""
         _, _, rest = scope["path"].removeprefix("/static/").partition("/")
         found = self._files.get(rest)

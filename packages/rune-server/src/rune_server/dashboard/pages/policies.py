@@ -84,7 +84,9 @@ async def create(view: View) -> Response:
         )
     except ProblemError as error:
         return _editor(view, None, text, name=name, error=error)
-    return view.go(f"/policies/{made.id}", f"{made.name} was saved. Agents get it when you publish.")
+    return view.go(
+        f"/policies/{made.id}", f"{made.name} was saved. Agents get it when you publish."
+    )
 
 
 async def one(view: View) -> Response:
@@ -95,7 +97,12 @@ async def one(view: View) -> Response:
 
 
 def _editor(
-    view: View, policy: Policy | None, text: str, *, name: str = "", error: ProblemError | None = None
+    view: View,
+    policy: Policy | None,
+    text: str,
+    *,
+    name: str = "",
+    error: ProblemError | None = None,
 ) -> Response:
     return view.show(
         "pages/policy_editor.html",
@@ -256,9 +263,7 @@ async def publish(view: View) -> Response:
 async def abort(view: View) -> Response:
     """End a roll-out."""
     policy = await _policy(view)
-    await policies.abort(
-        view.platform, view.actor, policy.id, version=await view.number("version")
-    )
+    await policies.abort(view.platform, view.actor, policy.id, version=await view.number("version"))
     return view.go(f"/policies/{policy.id}/rollout", "The roll-out was ended.")
 
 

@@ -29,14 +29,18 @@ async def report(view: View) -> Response:
     window = Window(since, since + _WEEK, timedelta(days=1))
     organisation = view.actor.organisation_id
     ask = view.analytics
-    totals, before, series, threats, agents, rules, coverage = await asyncio.gather(
-        ask.totals(organisation, window),
-        ask.totals(organisation, window.before),
-        ask.series(organisation, window, "action"),
-        ask.top(organisation, "threat", window, EventFilter(), _ROWS),
-        ask.agents(organisation, window),
-        ask.top(organisation, "rule", window, EventFilter(), _ROWS),
-        ask.coverage(organisation, window),
+    (totals, before, series), (threats, agents, rules, coverage) = await asyncio.gather(
+        asyncio.gather(
+            ask.totals(organisation, window),
+            ask.totals(organisation, window.before),
+            ask.series(organisation, window, "action"),
+        ),
+        asyncio.gather(
+            ask.top(organisation, "threat", window, EventFilter(), _ROWS),
+            ask.agents(organisation, window),
+            ask.top(organisation, "rule", window, EventFilter(), _ROWS),
+            ask.coverage(organisation, window),
+        ),
     )
     nothing = (0,) * len(series.times)
     lines = [series.lines.get(action, nothing) for action in ACTIONS]
@@ -64,8 +68,8 @@ def _sentence(totals: Totals) -> str:
         return "No agent decided anything."
     stopped = totals.blocked + totals.asked
     return (
-        f"{totals.agents:,} agents decided {totals.events:,} times; {percent(stopped / totals.events)} "
-        "was stopped."
+        f"{totals.agents:,} agents decided {totals.events:,} times; "
+        f"{percent(stopped / totals.events)} was stopped."
     )
 
 

@@ -21,9 +21,7 @@ async def sessions(view: View) -> Response:
     """The list, the last active first."""
     chosen = choice.read(view.request.query_params, view.now)
     cursor = view.parameter("cursor") or None
-    page = await view.analytics.sessions(
-        view.actor.organisation_id, chosen.filter(), cursor, ROWS
-    )
+    page = await view.analytics.sessions(view.actor.organisation_id, chosen.filter(), cursor, ROWS)
     return view.show(
         "pages/sessions.html",
         title="Sessions",

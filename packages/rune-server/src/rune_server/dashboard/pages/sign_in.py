@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse
 
 from rune_server.accounts import invitations, users
 from rune_server.auth import cookies, reset, sessions, sign_in
+from rune_server.dashboard.links import query
 from rune_server.dashboard.reading import ORGANISATION_COOKIE
-from rune_server.dashboard.render import query
 from rune_server.dashboard.view import Page, local_path
 from rune_server.errors import ProblemError
 
@@ -179,7 +179,7 @@ async def ask_reset(view: View) -> Response:
     answer = view.show(
         "auth/sent.html",
         title="Look at your mail",
-        text="If there is an account with this address, a link to set a new password is on its way.",
+        text="If there is an account with this address, a link for a new password is on its way.",
     )
     answer.background = BackgroundTask(reset.ask, view.platform, email, view.client)
     return answer

@@ -25,9 +25,7 @@ async def threats(view: View) -> Response:
     window = chosen.window(points=60)
     top, series, detectors = await asyncio.gather(
         view.analytics.top(organisation, "threat", window, EventFilter(), 20),
-        view.analytics.series(
-            organisation, window, "threat", EventFilter(threats=tuple(THREATS))
-        ),
+        view.analytics.series(organisation, window, "threat", EventFilter(threats=tuple(THREATS))),
         view.analytics.top(organisation, "detector", window, EventFilter(), 12),
     )
     met = {row.name: row for row in top if row.name}
@@ -36,9 +34,7 @@ async def threats(view: View) -> Response:
         title="Threats",
         chosen=chosen,
         ranges=figures.range_links(chosen, "/threats"),
-        chart=figures.lines_chart(
-            series, window, zoom=figures.chosen_path("/events", chosen)
-        ),
+        chart=figures.lines_chart(series, window, zoom=figures.chosen_path("/events", chosen)),
         rows=[
             (name, text, met.get(name), series.lines.get(name))
             for name, text in sorted(

@@ -60,8 +60,7 @@ FRAMEWORKS = (
         "OpenAI Agents",
         "users",
         "rune-openai",
-        "from rune_openai import shield_agent\n\n"
-        'agent = shield_agent(agent, agent_id="my-agent")',
+        'from rune_openai import shield_agent\n\nagent = shield_agent(agent, agent_id="my-agent")',
     ),
     Framework(
         "python",

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from tests.rune_server.auth.conftest import CLIENT, PASSWORD, Browser
 
 from rune_server.auth import sessions, sign_in
+from rune_server.auth.client import Client
 from rune_server.errors import TooManyRequestsError, UnauthenticatedError
 
 if TYPE_CHECKING:
@@ -58,12 +59,8 @@ async def test_attempts_are_limited(platform: Platform, ada: User) -> None:
     with pytest.raises(TooManyRequestsError) as refused:
         await sign_in.with_password(platform, ada.email, PASSWORD, CLIENT)
     assert refused.value.retry_after
-    other = sign_in.with_password(platform, ada.email, PASSWORD, sessions_client("198.51.100.9"))
+    other = sign_in.with_password(platform, ada.email, PASSWORD, Client("198.51.100.9"))
     assert (await other).done
-
-
-def sessions_client(address: str) -> sign_in.Client:
-    return sign_in.Client(address)
 
 
 async def test_a_token_is_renewed_when_it_runs_out(

@@ -150,7 +150,7 @@ def _shoot(
     page.goto(url + address)
     page.wait_for_load_state("load")
     page.wait_for_timeout(700)
-    page.screenshot(path=folder / f"{name}-{suffix}.png", full_page=name not in {"event-drawer"})
+    page.screenshot(path=folder / f"{name}-{suffix}.png", full_page=name != "event-drawer")
     page.remove_listener("console", on_console)
 
 

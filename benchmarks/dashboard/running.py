@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -165,7 +164,7 @@ class DemoServer:
         made.private_key_pem.write_to_path(str(self._folder / "key.pem"))
         chain = b"".join(blob.bytes() for blob in made.cert_chain_pems)
         (self._folder / "certificate.pem").write_bytes(chain)
-        os.chmod(self._folder / "key.pem", 0o600)
+        (self._folder / "key.pem").chmod(0o600)
 
 
 def _free_port() -> int:

@@ -148,7 +148,13 @@ _RULES = {
     "secret_exposure": ("no-secrets-out", "content", "redact", "high", ("SE-0012",)),
     "pii_exposure": ("no-card-numbers-out", "content", "redact", "medium", ("PII-0003",)),
     "tool_manipulation": ("poisoned-tools", "content", "block", "high", ("TM-0002",)),
-    "command_injection": ("commands-in-arguments", "engineering", "block", "critical", ("CI-0008",)),
+    "command_injection": (
+        "commands-in-arguments",
+        "engineering",
+        "block",
+        "critical",
+        ("CI-0008",),
+    ),
     "privilege_escalation": ("read-only-analyst", "engineering", "block", "high", ("PE-0001",)),
     "policy_violation": ("calls-per-minute", "default", "block", "low", ()),
 }
@@ -288,7 +294,12 @@ class _Run:
         l2 = max(0.4, rng.lognormvariate(1.35, 0.45))
         layers = (
             LayerEntry("l1", "ran", round(rng.uniform(0.04, 0.3), 3), round(risk * 0.9, 3)),
-            LayerEntry("l2", "timeout" if failed else "ran", round(40 if failed else l2, 2), None if failed else round(risk, 3)),
+            LayerEntry(
+                "l2",
+                "timeout" if failed else "ran",
+                round(40 if failed else l2, 2),
+                None if failed else round(risk, 3),
+            ),
             LayerEntry("l3", "skipped"),
         )
         event = Event(
@@ -313,7 +324,14 @@ class _Run:
             policy_revision="7" if policy else "",
             rule=rule,
             rules=(
-                RuleEntry(rule, policy or "", "scanner", monitored or action, severity or "low", bool(monitored)),  # type: ignore[arg-type]
+                RuleEntry(
+                    rule,
+                    policy or "",
+                    "scanner",
+                    monitored or action,
+                    severity or "low",
+                    bool(monitored),
+                ),  # type: ignore[arg-type]
             )
             if rule
             else (),

@@ -34,7 +34,6 @@ from rune_server.state.tables.organisations import Membership
 from rune_server.storage.master import open_vault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from rune_server.settings import Settings
@@ -60,9 +59,7 @@ class Demo:
     password: str
 
 
-async def seed(
-    platform: Platform, *, events: int, days: int = 14, plan: str = "growth"
-) -> Demo:
+async def seed(platform: Platform, *, events: int, days: int = 14, plan: str = "growth") -> Demo:
     """Make the demo.
 
     Args:
@@ -330,7 +327,9 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.dashboard.seed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, prog="python -m benchmarks.dashboard.seed"
+    )
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--days", type=int, default=14)

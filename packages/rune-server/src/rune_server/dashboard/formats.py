@@ -85,7 +85,8 @@ def moment(at: datetime, form: str, zone: ZoneInfo, now: datetime) -> str:
 
     Args:
         at: The time.
-        form: ``ago``, ``clock`` (14:03:22), ``short`` (3 Nov 14:03), ``day`` (3 Nov 2026) or
+        form: ``ago``, ``clock`` (14:03:22), ``row`` (a clock, with the day unless it is
+            today), ``short`` (3 Nov 14:03), ``day`` (3 Nov 2026) or
             ``full``, with milliseconds and zone.
         zone: The reader's zone.
         now: The time now, for ``ago``.
@@ -96,6 +97,10 @@ def moment(at: datetime, form: str, zone: ZoneInfo, now: datetime) -> str:
             return ago(at, now)
         case "clock":
             return local.strftime("%H:%M:%S")
+        case "row":
+            if local.date() == now.astimezone(zone).date():
+                return local.strftime("%H:%M:%S")
+            return f"{local.day} {local:%b %H:%M}"
         case "short":
             return f"{local.day} {local:%b %H:%M}"
         case "day":

@@ -78,7 +78,9 @@ async def _figures(view: View, chosen: Choice) -> dict[str, Any]:
             "at_risk": [row for row in agents if row.risk >= AT_RISK],
             "threats": [row for row in threats if row.name],
             "rules": [row for row in rules if row.name],
-            "gaps": [row for row in coverage if row.failed or row.degraded],
+            "gaps": sorted(
+                (row for row in coverage if row.degraded), key=lambda row: -row.degraded
+            ),
         }
 
     values = await view.site.answers.get((organisation, "overview", chosen.time_pairs), make)

@@ -40,6 +40,14 @@ function label(seconds, step, zone) {
   return `${day} ${new Intl.DateTimeFormat("en-GB", options).format(at)}`;
 }
 
+// Hours of the clock; the day where one begins.
+function tickText(seconds, zone) {
+  const at = new Date(seconds * 1000);
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone }).format(at);
+  if (clock !== "00:00") return clock;
+  return new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone }).format(at);
+}
+
 function tooltip(element, data, zone) {
   const tip = document.createElement("div");
   tip.className = "chart-tip";
@@ -90,7 +98,7 @@ function options(element, data, zone) {
       y: { range: (plot, low, high) => [0, Math.max(4, high * 1.08)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 24, space: 70 },
+      { ...axis, grid: { show: false }, size: 24, space: 64, values: (plot, ticks) => ticks.map((tick) => tickText(tick, zone)) },
       { ...axis, grid: { stroke: colour("grid"), width: 1 }, size: 42, space: small ? 34 : 42, values: (plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? compact.format(tick) : "")) },
     ],
     series: [{}, ...data.lines.map((line) => ({ label: line.name, fill: colour(line.tone), width: 0, paths: bars, points: { show: false } })).reverse()],

@@ -12,8 +12,8 @@ import numpy as np
 
 from training import prefilter
 from training.calibrate import GROUPS, calibrate
-from training.export import auc
-from training.score import log_odds, onnx_scorer, score_texts
+from training.rows import some
+from training.score import READ, auc, log_odds, onnx_scorer, score_texts
 from training.windows import MARKERS, OVERLAP, SIZE, TYPES, Windows, cuts, pad
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ BUDGETS = ((0.02, 0.5), (0.005, 0.75), (0.001, 0.9))
 A stricter one, 0.2% for 0.75, was tried before anything else was looked at: of attacks derived from
 Alpaca, which are never trained on, it let 28% pass instead of 25%, and spared no benign text more.
 """
-READ = 8
-"""Windows read of a held-out text."""
 TAKEN = 150
 """Held-out texts taken of each source and kind: enough for a threshold, and minutes saved."""
 HARMFUL_BUDGETS = ((0.005, 0.5), (0.001, 0.75))
@@ -210,18 +208,6 @@ def write(
     }
     (target / "thresholds.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     seal(target, version)
-
-
-def some(rows: Sequence[Row], most: int) -> list[Row]:
-    """At most so many rows of each source and kind, by a hash of their ids, in their order."""
-    taken: dict[tuple[str, str], int] = {}
-    chosen: set[str] = set()
-    for row in sorted(rows, key=lambda r: hashlib.sha256(r.id.encode()).digest()):
-        key = (row.source, row.kind)
-        if taken.get(key, 0) < most:
-            taken[key] = taken.get(key, 0) + 1
-            chosen.add(row.id)
-    return [row for row in rows if row.id in chosen]
 
 
 def seal(target: Path, version: str) -> None:

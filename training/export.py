@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from training.model import Exported
@@ -51,20 +50,3 @@ def quantise(source: Path, target: Path) -> None:
         op_types_to_quantize=["MatMul", "Gather", "Gemm"],
         extra_options={"MatMulConstBOnly": True},
     )
-
-
-def auc(benign: np.ndarray, attack: np.ndarray) -> float:
-    """Area under the ROC curve, ties counted half."""
-    scores = np.concatenate([benign, attack])
-    order = np.argsort(scores, kind="stable")
-    ranks = np.empty(len(scores))
-    values = scores[order]
-    begin = 0
-    while begin < len(values):
-        end = begin + 1
-        while end < len(values) and values[end] == values[begin]:
-            end += 1
-        ranks[order[begin:end]] = (begin + end + 1) / 2
-        begin = end
-    positive = ranks[len(benign) :].sum()
-    return float((positive - len(attack) * (len(attack) + 1) / 2) / (len(attack) * len(benign)))

@@ -124,3 +124,15 @@ def split(rows: Sequence[Row], held_out: int = 12) -> tuple[list[Row], list[Row]
     for row in rows:
         (held if bucket(row.group) < held_out else training).append(row)
     return training, held
+
+
+def some(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many rows of each source and kind, by a hash of their ids, in their order."""
+    taken: dict[tuple[str, str], int] = {}
+    chosen: set[str] = set()
+    for row in sorted(rows, key=lambda r: hashlib.sha256(r.id.encode()).digest()):
+        key = (row.source, row.kind)
+        if taken.get(key, 0) < most:
+            taken[key] = taken.get(key, 0) + 1
+            chosen.add(row.id)
+    return [row for row in rows if row.id in chosen]

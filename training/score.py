@@ -15,7 +15,12 @@ from training.windows import CLS, MARKERS, PAD, SEP, TYPES, cuts
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
     from tokenizers import Tokenizer
+
+
+READ = 8
+"""Windows read of a held-out text: enough to rank it, and minutes saved."""
 
 
 class Scorer(Protocol):
@@ -56,16 +61,16 @@ def log_odds(logits: np.ndarray, classes: tuple[int, ...]) -> np.ndarray:
     )
 
 
-def torch_scorer(model: object) -> Scorer:
-    """A scorer over the float model."""
+def torch_scorer(model: torch.nn.Module) -> Scorer:
+    """A scorer over the float model, where the model's weights are."""
     import torch
 
+    device = next(model.parameters()).device
+
     def run(ids: np.ndarray, mask: np.ndarray, types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            logits, tokens = model(  # type: ignore[operator]
-                torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(types)
-            )
-        return logits.float().numpy(), tokens.float().numpy()
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+            logits, tokens = model(*(torch.from_numpy(a).to(device) for a in (ids, mask, types)))
+        return logits.float().cpu().numpy(), tokens.float().cpu().numpy()
 
     return run
 
@@ -167,3 +172,20 @@ def score_texts(
         )
         at += n
     return out
+
+
+def auc(benign: np.ndarray, attack: np.ndarray) -> float:
+    """Area under the ROC curve, ties counted half."""
+    scores = np.concatenate([benign, attack])
+    order = np.argsort(scores, kind="stable")
+    ranks = np.empty(len(scores))
+    values = scores[order]
+    begin = 0
+    while begin < len(values):
+        end = begin + 1
+        while end < len(values) and values[end] == values[begin]:
+            end += 1
+        ranks[order[begin:end]] = (begin + end + 1) / 2
+        begin = end
+    positive = ranks[len(benign) :].sum()
+    return float((positive - len(attack) * (len(attack) + 1) / 2) / (len(attack) * len(benign)))

@@ -79,7 +79,7 @@ def fit(model: Detector, windows: Windows, settings: Settings, checkpoint: Path)
     step, spent = 0, 0.0
     partial = checkpoint.with_suffix(".partial")
     if partial.exists():
-        state = torch.load(partial, weights_only=True)
+        state = torch.load(partial, weights_only=True, map_location=device)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
@@ -132,6 +132,6 @@ def fit(model: Detector, windows: Windows, settings: Settings, checkpoint: Path)
                 }  # fmt: skip
                 torch.save(state, partial.with_suffix(".tmp"))
                 partial.with_suffix(".tmp").replace(partial)
-    model.to("cpu").eval()
-    torch.save(model.state_dict(), checkpoint)
+    model.eval()
+    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, checkpoint)
     partial.unlink(missing_ok=True)

@@ -43,13 +43,20 @@ def gone(text: str, goal: str) -> bool:
 
 
 def injected_spans(text: str, injected: Iterable[str]) -> list[Span]:
-    """Where the injected texts stand in ``text``, in order, overlaps joined."""
+    """Where the injected texts stand in ``text``, their own marks included, overlaps joined."""
     given, positions = letters(text)
     spans: list[Span] = []
-    for wanted in {letters(one)[0] for one in injected} - {""}:
-        at = given.find(wanted)
+    for one in set(injected):
+        wanted, places = letters(one)
+        at = given.find(wanted) if wanted else -1
         while at >= 0:
-            spans.append((positions[at], positions[at + len(wanted) - 1] + 1))
+            start, end = positions[at], positions[at + len(wanted) - 1] + 1
+            head, tail = one[: places[0]], one[places[-1] + 1 :]
+            while head and start and text[start - 1] == head[-1]:
+                start, head = start - 1, head[:-1]
+            while tail and text[end : end + 1] == tail[0]:
+                end, tail = end + 1, tail[1:]
+            spans.append((start, end))
             at = given.find(wanted, at + len(wanted))
     return _joined(spans)
 

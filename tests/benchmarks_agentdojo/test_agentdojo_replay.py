@@ -173,7 +173,7 @@ def test_injected_texts_are_found_folded_and_escaped() -> None:
     assert holds(folded, GOAL)
     ((start, end),) = injected_spans(folded, ["TODO: " + GOAL])
     assert folded[start:end].startswith("TODO")
-    assert folded[start:end].endswith("now")
+    assert folded[start:end].endswith("now.")
     assert injected_spans('"a\\n\\\n  TODO: b\\xE9c"', ["TODO: béc"]) == [(8, 20)]
     assert not holds("id: 3", GOAL)
 

@@ -6,6 +6,7 @@ records every byte it gets, and is stopped by leaving its ``with`` block.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import threading
@@ -57,7 +58,11 @@ class RuneServer(ThreadingHTTPServer):
         requests: What came, in order.
         fault: None, or what is done instead of answering: a (status, headers, body) triple,
             ``hang``, ``close``, ``garbage`` or ``truncate``.
-        faults: The same for one path.
+        faults: The same for one path. A list is used up one by one; None in it answers as usual.
+        events: The events that were taken, by id, as a server that knows an event twice keeps it.
+        received: How often each came.
+        verdict: Says of an event why it is rejected, as code and reason; None takes it.
+        max_events: Requests with more are answered 413.
         push: Whether ``/v1/stream`` is there.
         skew: How many seconds its clock is ahead.
     """
@@ -76,6 +81,11 @@ class RuneServer(ThreadingHTTPServer):
         self.faults: dict[str, object] = {}
         self.push = True
         self.skew = 0.0
+        self.events: dict[str, dict] = {}
+        self.received: Counter[str] = Counter()
+        self.verdict = lambda _event: None
+        self.max_events = 1000
+        self.answer_headers: dict[str, str] = {}
         self.changed = threading.Condition()
         self.ended = False
         self.published = 0
@@ -153,9 +163,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, body: bytes) -> None:
         server = self.server
+        if server.ended:  # a connection that outlived it
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         server.requests.append(Request(self.command, self.path, headers, body))
         fault = server.faults.get(self.path, server.fault)
+        if isinstance(fault, list):
+            with server.changed:
+                fault = fault.pop(0) if fault else None
         if fault is not None:
             self._misbehave(fault)
         elif headers.get("x-rune-key") != KEY:
@@ -167,10 +183,39 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/status":
             self._answer(202, {"Content-Type": "application/json"}, b"{}")
         elif self.path == "/v1/events":
-            answer = {"accepted": 0, "duplicates": 0, "rejected": 0, "errors": []}
-            self._answer(202, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+            self._events(headers, body)
         else:
             self._problem(404, "not_found", "nothing is here")
+
+    def _events(self, headers: dict[str, str], body: bytes) -> None:
+        server = self.server
+        if headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        events = json.loads(body)["events"]
+        if len(events) > server.max_events:
+            self._problem(413, "too_large", "too many events")
+            return
+        accepted = duplicates = 0
+        rejected = []
+        with server.changed:
+            for index, event in enumerate(events):
+                server.received[event["event_id"]] += 1
+                verdict = server.verdict(event)
+                if verdict is not None:
+                    code, reason = verdict
+                    rejected.append(
+                        {"index": index, "event_id": event["event_id"], "code": code,
+                         "reason": reason}
+                    )  # fmt: skip
+                elif event["event_id"] in server.events:
+                    duplicates += 1
+                else:
+                    server.events[event["event_id"]] = event
+                    accepted += 1
+            server.changed.notify_all()
+        answer = {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
+        headers = {"Content-Type": "application/json", **server.answer_headers}
+        self._answer(202, headers, json.dumps(answer).encode())
 
     def _policies(self, known: str | None) -> None:
         with self.server.changed:
@@ -239,5 +284,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if status != 304:
             self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        # Head and body in one piece: else each answer waits for an acknowledgement.
+        head, self._headers_buffer = b"".join([*self._headers_buffer, b"\r\n"]), []
+        self.wfile.write(head + body)

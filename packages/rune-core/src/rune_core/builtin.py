@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rune_core.config import ShieldConfig
+    from rune_core.connection import Connection
     from rune_core.layers.base import Layer
     from rune_scanner.finding import Finding
 
@@ -27,10 +28,16 @@ class StyleRedactor:
 
 
 class BuiltinPlugin:
-    """The built-in layers, styles and event sinks."""
+    """The built-in layers, styles and event sinks.
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    Args:
+        layers: The layers.
+        connection: The server that events go to, if any.
+    """
+
+    def __init__(self, layers: Sequence[Layer], connection: Connection | None = None) -> None:
         self._layers = tuple(layers)
+        self._connection = connection
 
     @hookimpl
     def rune_scanners(self) -> Iterable[Layer]:
@@ -54,3 +61,15 @@ class BuiltinPlugin:
             from rune_core.sinks.stdout import StdoutSink
 
             yield StdoutSink()
+        if config.events_to_server and self._connection is not None:
+            from rune_core.config import state_folder
+            from rune_core.sinks.server import ServerSink
+
+            yield ServerSink(
+                self._connection,
+                state_folder(),
+                max_rows=config.spool_max_events,
+                max_bytes=config.spool_max_bytes,
+                batch=config.event_batch_size,
+                interval=config.event_flush_interval_seconds,
+            )

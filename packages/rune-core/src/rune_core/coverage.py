@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rune_core.failure import describe
 from rune_core.layers.base import LayerStatus
 from rune_core.layers.l1_rules import NAME as L1
+from rune_core.tool_pins import RULE as CHANGED_DEFINITION
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -202,6 +203,12 @@ def _warnings(
     if stats.scans_total and unseen:
         lines.append(f"nothing was scanned yet on: {', '.join(unseen)}")
     lines += [f"layer {layer} failed {n} times" for layer, n in stats.layer_failures.items()]
+    if engine.journal is not None:
+        lines.append(
+            f"the journal keeps what is scanned, encrypted, in {engine.config.journal_folder}"
+        )
+    if stats.journal_failed_total:
+        lines.append(f"{stats.journal_failed_total} texts and calls are missing in the journal")
     if policy.defaults_off:
         lines.append("the built-in policy is off (defaults: off)")
     lines += [f"built-in rule {name} is replaced by yours" for name in policy.replaced]
@@ -215,8 +222,7 @@ def _warnings(
     lines += [f"the last policy reload was refused: {error}" for error in engine.policies.errors]
     lines += [f"plug-in {f.plugin}, {f.hook}: {f.reason}" for f in engine.plugins.faults]
     lines += unmatched_names(engine)
-    if engine.config.url or engine.config.api_key:
-        lines.append("a server is configured, but this version keeps events local")
+    lines += _delivery_warnings(engine)
     if stats.events_dropped_total:
         losses = ", ".join(f"{reason} {n}" for reason, n in stats.losses.items())
         lines.append(f"events lost: {losses}")
@@ -235,6 +241,24 @@ def _sync_warnings(engine: Engine) -> list[str]:
     return lines
 
 
+def _delivery_warnings(engine: Engine) -> list[str]:
+    given = {"url": engine.config.url, "api_key": engine.config.api_key}
+    lacking = [name for name, value in given.items() if value is None]
+    if len(lacking) == 1:
+        return [f"a server is configured without {lacking[0]}: nothing is sent or fetched"]
+    sink = engine.server_sink
+    if sink is None:
+        return []
+    lines: list[str] = []
+    if sink.delivery.error:
+        lines.append(f"events cannot be delivered and wait: {sink.delivery.error}")
+    if sink.store.trouble:
+        lines.append(f"the event spool cannot be used, events wait in memory: {sink.store.trouble}")
+    if sink.delivery.refused:
+        lines.append(f"the server refused {sink.delivery.refused} events: see rune events dead")
+    return lines
+
+
 def unmatched_names(engine: Engine) -> list[str]:
     """Names of detectors in policies that no detector has: most likely typing errors."""
     from rune_core.policy.compiled import names_without_detector
@@ -248,7 +272,7 @@ def unmatched_names(engine: Engine) -> list[str]:
         rules = engine.rules_layer.scanner.rules
     except Exception as error:  # noqa: BLE001 - a broken rule folder is reported, not spread
         return [f"the rules cannot be loaded: {describe(error)}"]
-    known = [(rule.id, rule.label) for rule in rules]
+    known = [(rule.id, rule.label) for rule in rules] + [(CHANGED_DEFINITION, "")]
     return [
         f"rule {rule} ({policy}) names {name!r}, which no detector has"
         for rule, policy, name in names_without_detector(engine.policies.current(), known)

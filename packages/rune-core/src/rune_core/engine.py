@@ -18,11 +18,12 @@ from rune_core.policy.store import PolicyStore
 from rune_core.rates import RateCounter
 from rune_core.session.ledger import Ledger
 from rune_core.stats import Tally
+from rune_core.tool_pins import ToolPins
 from rune_core.tools_seen import ToolsSeen
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from rune_core.bundle.sync import PolicySync
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from rune_core.connection import Connection
     from rune_core.context import ScanContext
     from rune_core.hookspecs import Redactor
+    from rune_core.journal.recorder import Recorder
     from rune_core.layers.calibration import Calibration
     from rune_core.plugins import Plugins
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.queue.emitter import Emitter
     from rune_core.result import ScanResult
+    from rune_core.sinks.server import ServerSink
     from rune_scanner.finding import Finding
 
 _log = logging.getLogger("rune_core")
@@ -69,17 +72,21 @@ class Engine:
     ) -> None:
         self.config = config
         self.tally = Tally()
-        self.rates = RateCounter()
-        self.budgets = Ledger()
-        self.repeats = Ledger()
+        self.use_clock(time.monotonic)
         self.policies = PolicyStore(
             config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
         )
         self.tools = ToolsSeen()
+        self.pins = ToolPins()
         self.connection: Connection | None = None
         self.sync: PolicySync | None = None
         if config.url is not None or config.api_key is not None:
             self._connect()
+        self.journal: Recorder | None = None
+        if config.journal_enabled:
+            from rune_core.journal.recorder import Recorder
+
+            self.journal = Recorder(config, self.tally)
         self._extra = tuple(plugins)
         self._lock = RLock()
         self._warned = False
@@ -99,6 +106,17 @@ class Engine:
         self._layers: tuple[RegisteredLayer, ...] | None = None
         self._redactor: Redactor | None = None
         self._emitter: Emitter | None = None
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Count calls anew, by another clock: replays of old runs bring their own time.
+
+        Args:
+            clock: Seconds that only go forward.
+        """
+        self.clock = clock
+        self.rates = RateCounter(clock)
+        self.budgets = Ledger(clock=clock)
+        self.repeats = Ledger(clock=clock)
 
     def _connect(self) -> None:
         """Talk to the server that the settings name."""
@@ -134,7 +152,9 @@ class Engine:
                     from rune_core.builtin import BuiltinPlugin
                     from rune_core.plugins import Plugins
 
-                    builtin = BuiltinPlugin((self.rules_layer, self.vector_layer, self.judge_layer))
+                    builtin = BuiltinPlugin(
+                        (self.rules_layer, self.vector_layer, self.judge_layer), self.connection
+                    )
                     self._plugins = Plugins(self.config, builtin, self._extra)
         return self._plugins
 
@@ -227,6 +247,14 @@ class Engine:
                     self._emitter = Emitter(self.config, self.plugins.event_sinks(), self.tally)
         return self._emitter
 
+    @property
+    def server_sink(self) -> ServerSink | None:
+        """What sends events to the server; None where nothing does, or no event came yet."""
+        from rune_core.sinks.server import ServerSink
+
+        sinks = () if self._emitter is None else self._emitter.sinks
+        return next((sink for sink in sinks if isinstance(sink, ServerSink)), None)
+
     def close(self, seconds: float) -> None:
         """Stop policy sync, flush and close the event sinks and the memory, within ``seconds``."""
         deadline = time.monotonic() + seconds
@@ -235,6 +263,8 @@ class Engine:
             self.sync.stop()
         if self._emitter is not None:
             self._emitter.close(seconds)
+        if self.journal is not None:
+            self.journal.close()
         if self.connection is not None:
             self.connection.close()
         if self.sync is not None:

@@ -7,6 +7,8 @@
     ├── PolicyError           one fault in one policy file (path, line, key, message, hint)
     ├── PolicyLoadError       every PolicyError of a load, all at once
     ├── RulesError            layer 1 cannot run: its rules do not load or compile
+    ├── JournalError          the journal cannot be read: another key, or changed since
+    ├── TraceError            a file of agent traces that cannot be read
     ├── PluginError           a plug-in that cannot be registered
     ├── UnguardableError      a function or value that cannot be guarded (also a TypeError)
     ├── ShieldClosedError     a Shield used after close()
@@ -84,6 +86,14 @@ class RulesError(RuneError):
     """The rules of layer 1 cannot be loaded or compiled. Names files and rules."""
 
 
+class JournalError(RuneError):
+    """The journal cannot be read. Names the file and the way out."""
+
+
+class TraceError(RuneError):
+    """A file of agent traces cannot be read. Names the file, the line and what is expected."""
+
+
 class PluginError(RuneError):
     """A plug-in, or something that it registered, does not fit the hook."""
 
@@ -144,14 +154,22 @@ class ServerStatusError(ServerError):
         status: The HTTP status.
         code: The machine-readable ``code`` of the problem document; empty when there is none.
         retry_after: Seconds to wait that the server asks for; None when it does not.
+        rate_limits: The ``X-Rune-Rate-Limits`` header; empty when there is none.
     """
 
     def __init__(
-        self, message: str, *, status: int, code: str = "", retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        retry_after: float | None = None,
+        rate_limits: str = "",
     ) -> None:
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.rate_limits = rate_limits
         super().__init__(message)
 
 

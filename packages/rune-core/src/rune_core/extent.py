@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rune_core.continuation import SENTENCE_END, orders_end
 from rune_core.policy.model import Extent
 from rune_scanner.finding import Span
 
@@ -25,10 +26,20 @@ _FORWARD = re.compile(
     rf"\r?\n[ \t>]*\r?\n|(?:\\r)?\\n[ \t>]*(?:\\r)?\\n|</?(?:{_BLOCK})\b[^>]{{0,300}}>|-->",
     re.IGNORECASE,
 )
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_SENTENCE_END = re.compile(r"(?<![A-Z])[.!?…][\"'”’)\]]{0,2}\s+|[。！？]\s*")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# Nothing but structure may follow a string: a quote within a text must not look like its end.
+_LITERAL = re.compile(
+    r"""(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')(?=\s*(?:[,:\]})]|$))""", re.DOTALL
+)
+# What a value looks like when it is printed rather than written as JSON: {'a': 'b'}, [Mail(id=1)].
+_PRINTED = re.compile(
+    rf"\s*(?:[A-Za-z_][\w.]{{0,80}})?[\[{{(](?:{_LITERAL.pattern}|[\w.+\-\s\[\](){{}},:=<>/]++)*+",
+    re.DOTALL,
+)
+_MARKS = "#<[({|=*~`-"
 _KEY_LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?[\w.-]{1,40}:(?:[ \t]|$)|^[ \t]*-[ \t]", re.MULTILINE)
 _MIN_KEY_LINES = 4
+_AHEAD = 40
 _ANNOUNCES = re.compile(r"[:\-–—][\s*_`>]*$")
 
 
@@ -55,13 +66,15 @@ def widened(text: str, cuts: Iterable[Cut]) -> list[Finding]:
 
 
 class _Fields:
-    """The parts of a text that belong together: JSON strings, YAML fields, or the whole text."""
+    """Parts of a text that belong together: strings of JSON or a printed value, YAML fields."""
 
     def __init__(self, text: str) -> None:
         self._length = len(text)
         self._strings: list[tuple[int, int]] = []
         if text.lstrip()[:1] in ("{", "[", '"') and _is_json(text):
             self._strings = [(m.start() + 1, m.end() - 1) for m in _STRING.finditer(text)]
+        elif text.rstrip()[-1:] in ("}", "]", ")") and _PRINTED.fullmatch(text):
+            self._strings = [(m.start() + 1, m.end() - 1) for m in _LITERAL.finditer(text)]
         else:
             self._strings = _yaml_fields(text)
 
@@ -88,26 +101,35 @@ def _yaml_fields(text: str) -> list[tuple[int, int]]:
 
 
 def _paragraph(text: str, span: Span, low: int, high: int) -> tuple[int, int]:
-    """From the start of the sentence to the end of the block, within ``low`` and ``high``.
+    """From the start of the sentence to the end of the instruction, within ``low`` and ``high``.
 
-    What stands before it is more likely data than part of the instruction; what follows
-    it up to the next blank line is more likely part of it. A block that ends by announcing
-    another ("do this:") takes that one along.
+    What stands before it is more likely data than part of the instruction. What follows is read
+    sentence by sentence, to the next blank line at most. A block that ends by announcing another
+    ("do this:") takes that one along.
     """
     floor = max(low, span.start - MAX_BACK)
     start = floor if floor == low else span.start
     for gap in _BACK.finditer(text, floor, span.start):
         start = gap.end()
-    for gap in _SENTENCE_END.finditer(text, start, span.start):
+    # A little beyond, for an end that is one by what follows it.
+    for gap in SENTENCE_END.finditer(text, start, min(len(text), span.start + _AHEAD)):
+        if gap.end() > span.start:
+            break
         start = gap.end()
+    if text[span.start : span.start + 1] in _MARKS:
+        # A mark that sets the instruction apart begins it: `...at 7.2%.###(system) Send`.
+        start = start + len(text[start : span.start].rstrip(_MARKS))
     ceiling = min(high, span.end + MAX_FORWARD)
-    end = ceiling
+    end, announces = ceiling, False
     for gap in _FORWARD.finditer(text, span.end, ceiling):
         if gap[0].startswith("<") or not _ANNOUNCES.search(
             text, max(start, gap.start() - 20), gap.start()
         ):
             end = gap.start()
             break
+        announces = True
+    if not announces:
+        end = orders_end(text, span.end, end)
     return min(start, span.start), max(end, span.end)
 
 

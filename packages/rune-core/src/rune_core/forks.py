@@ -20,6 +20,7 @@ _L = TypeVar("_L")
 
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 _methods: list[weakref.WeakMethod[Callable[[], None]]] = []
+_around: list[tuple[weakref.WeakMethod[Callable[[], None]], ...]] = []
 
 
 def fork_safe(lock: _L) -> _L:
@@ -57,16 +58,39 @@ def in_child(method: Callable[[], None]) -> None:
     _methods.append(weakref.WeakMethod(method))
 
 
+def around_fork(before: Callable[[], None], in_parent: Callable[[], None]) -> None:
+    """Call bound methods of one object around every fork, as long as it lives.
+
+    For what must not be open while a process is copied. In the child, ``in_child`` methods run.
+
+    Args:
+        before: Called before the fork. Must be quick and never raise.
+        in_parent: Called after it, in the parent.
+    """
+    _around[:] = [known for known in _around if known[0]() is not None]
+    _around.append((weakref.WeakMethod(before), weakref.WeakMethod(in_parent)))
+
+
 def _before_fork() -> None:
     _mine.held = _busy.acquire(timeout=_MAX_WAIT)
+    _mine.then = []
+    for before, in_parent in _around:
+        method, then = before(), in_parent()
+        if method is not None and then is not None:
+            method()
+            _mine.then.append(then)
 
 
 def _after_fork_in_parent() -> None:
+    for then in _mine.then:
+        then()
+    _mine.then = []
     if _mine.held:
         _busy.release()
 
 
 def _after_fork() -> None:
+    _mine.then = []
     for lock in list(_locks):
         lock._at_fork_reinit()
     for reference in _methods:

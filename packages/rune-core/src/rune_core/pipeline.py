@@ -114,6 +114,8 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     if deferred:
         return result
     engine.record(result, request.context, state.tool_risk, request.value)
+    if engine.journal is not None:
+        engine.journal.decided(result, request.context, request.rendered)
     if stopped and request.alert:
         engine.alert(result.decision.rule or "", result, request.context)
     return result
@@ -227,6 +229,9 @@ def _gather(
             final &= outcome.final
         if final:
             cache.put(key, Evidence(tuple(state.findings), tuple(state.reports)))
+    changed = engine.pins.look(context, text)
+    if changed is not None:
+        state.findings.append(changed)
     if not request.rendered.complete:
         state.reports.append(
             LayerReport(

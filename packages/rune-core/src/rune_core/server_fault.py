@@ -45,7 +45,7 @@ def status_error(
     if status < 400:
         return ServerAnswerError(f"{url} answers {status}, which is none of the protocol's")
     problem = _problem(body)
-    title, detail = (_clean(problem.get(name), secret) for name in ("title", "detail"))
+    title, detail = (clean(problem.get(name), secret) for name in ("title", "detail"))
     message = ": ".join(part for part in (f"{url} answers {status}", title, detail) if part)
     kind: type[ServerBusyError | ServerRefusedError] = ServerRefusedError
     if status in (401, 403):
@@ -55,8 +55,9 @@ def status_error(
     return kind(
         message,
         status=status,
-        code=_clean(problem.get("code"), secret),
+        code=clean(problem.get("code"), secret),
         retry_after=retry_after(headers.get("retry-after"), headers.get("date")),
+        rate_limits=headers.get("x-rune-rate-limits") or "",
     )
 
 
@@ -98,11 +99,12 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _clean(text: object, secret: str) -> str:
+def clean(text: object, secret: str = "") -> str:
     """What a server says, fit for a log: one short line, without the key if it repeats it."""
     if not isinstance(text, str):
         return ""
-    text = text.replace(secret, "***")
+    if secret:
+        text = text.replace(secret, "***")
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     return line if len(line) <= _MAX_DETAIL else f"{line[:_MAX_DETAIL]} …"
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rune_core.policy.store import ReloadResult
     from rune_core.result import ScanResult
     from rune_core.stats import Stats
+    from rune_core.tool_pins import ToolPins
     from rune_core.values import Rendered
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -545,6 +546,11 @@ class Shield:
 
         return coverage_of(self._engine)
 
+    @property
+    def tool_pins(self) -> ToolPins:
+        """The tool definitions that are known: one that changes is a finding."""
+        return self._engine.pins
+
     def reload_policies(self) -> ReloadResult:
         """Read the policy files again. Faulty files are reported and change nothing."""
         return self._engine.policies.reload()
@@ -669,6 +675,8 @@ class Shield:
             framework=framework,
             cache_size=self.config.cache_size,
             traced=traced,
+            clock=self._engine.clock,
+            on_told=None if self._engine.journal is None else self._engine.journal.told,
         )
 
     def _on_block(self, given: str | OnBlock | None) -> OnBlock:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import (
@@ -17,6 +15,7 @@ from langchain_core.messages import (
 )
 
 from rune_core.adapters.walk import Check, Ruling, Stopped, Walk
+from rune_core.tool_pins import definition_hash
 from rune_langchain.calls import CALL_KEYS, over_calls, without_logprobs
 from rune_langchain.content import over_content
 from rune_scanner.finding import Surface
@@ -82,17 +81,24 @@ def texts_of(messages: Sequence[BaseMessage]) -> Iterator[Check]:
             continue
 
 
-def over_answer(message: BaseMessage, memory: Memory) -> Walk[BaseMessage]:
+def over_answer(
+    message: BaseMessage, memory: Memory, *, remember: bool = False
+) -> Walk[BaseMessage]:
     """Check what a model said, and the calls it asks for, before anyone sees them.
+
+    Args:
+        message: The answer.
+        memory: Knows the tools that refuse a stopped call themselves.
+        remember: See ``Check``: True where a guarded model may have checked the answer before.
 
     Raises:
         Stopped: It may not pass.
     """
     message = yield from over_calls(message, memory)
-    content = yield from over_content(message.content, Surface.OUTPUT, None, remember=False)
+    content = yield from over_content(message.content, Surface.OUTPUT, None, remember=remember)
     extra = message.additional_kwargs
     texts = {key: value for key, value in extra.items() if key not in CALL_KEYS}
-    kept = yield from over_content(texts, Surface.OUTPUT, None, remember=False)
+    kept = yield from over_content(texts, Surface.OUTPUT, None, remember=remember)
     if content is message.content and kept is texts:
         return message
     return message.model_copy(
@@ -132,12 +138,11 @@ def check_definition(tool: Any) -> Check:
     told = inner if isinstance(inner, dict) else tool
     name = told.get("name")
     shown = {key: value for key, value in told.items() if key not in ("type", "name", "strict")}
-    canonical = json.dumps(shown, sort_keys=True, default=str)
     return Check(
         Surface.TOOL_DEFINITION,
         shown,
         name if isinstance(name, str) else None,
-        definition_hash=hashlib.sha256(canonical.encode()).hexdigest()[:32],
+        definition_hash=definition_hash(shown),
         remember=True,
     )
 

@@ -45,11 +45,20 @@ class ShieldMiddleware(_Middleware):
     Args:
         shield: Decides; by default one with settings from the environment.
         agent_id: The agent, for policies and events.
+        interrupts: Put a policy's ``ask`` to a person by LangGraph's ``interrupt``, in the form of
+            ``HumanInTheLoopMiddleware``, instead of the shield's approval handler. The agent
+            needs a checkpointer; ``Command(resume=…)`` answers.
     """
 
-    def __init__(self, shield: Shield | None = None, *, agent_id: str | None = None) -> None:
+    def __init__(
+        self,
+        shield: Shield | None = None,
+        *,
+        agent_id: str | None = None,
+        interrupts: bool = False,
+    ) -> None:
         super().__init__()
-        self._guard = guard_for(shield, agent_id)
+        self._guard = guard_for(shield, agent_id, interrupts=interrupts)
 
     def wrap_model_call(
         self,

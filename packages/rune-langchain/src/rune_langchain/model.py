@@ -242,7 +242,7 @@ def _with_fallbacks(base: type[BaseChatModel]) -> Any:
     @functools.wraps(original)
     def with_fallbacks(self: BaseChatModel, fallbacks: Sequence[Any], **kwargs: Any) -> Any:
         # A stop is an exception, and a fallback would answer in its place.
-        from rune_langchain.objects import guard_runnable
+        from rune_langchain.inside import guard_runnable
 
         guard = require_guard(self)
         return original(self, [guard_runnable(item, guard) for item in fallbacks], **kwargs)

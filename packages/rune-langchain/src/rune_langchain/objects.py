@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableSequence, RunnableWithFallbacks
-from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as as_tool
 
 from rune_core.errors import UnguardableError
-from rune_langchain.guard import Guard, guard_for
-from rune_langchain.model import guard_model, model_overrides
+from rune_langchain.guard import guard_for
+from rune_langchain.inside import guard_inside, guard_runnable
+from rune_langchain.model import model_overrides
 from rune_langchain.retriever import guard_retriever, retriever_overrides
 from rune_langchain.tool import guard_tool, tool_overrides
 
@@ -32,6 +31,7 @@ def shield_tools(
     shield: Shield | None = None,
     *,
     agent_id: str | None = None,
+    interrupts: bool = False,
 ) -> list[BaseTool]:
     """Guarded copies of tools.
 
@@ -44,11 +44,14 @@ def shield_tools(
         tools: Tools, or functions to make tools of. They stay as they are.
         shield: Decides; by default one with settings from the environment.
         agent_id: The agent, for policies and events.
+        interrupts: Put a policy's ``ask`` to a person by LangGraph's ``interrupt``, in the form of
+            ``HumanInTheLoopMiddleware``, instead of the shield's approval handler. The graph
+            needs a checkpointer; ``Command(resume=…)`` answers.
 
     Raises:
         UnguardableError: Something in ``tools`` is neither, or has another shield already.
     """
-    guard = guard_for(shield, agent_id)
+    guard = guard_for(shield, agent_id, interrupts=interrupts)
     return [guard_tool(_tool(item), guard) for item in tools]
 
 
@@ -56,7 +59,7 @@ def shield_model(model: _R, shield: Shield | None = None, *, agent_id: str | Non
     """A guarded copy of a chat model, or of what is built around one.
 
     Messages and tool definitions are checked before the model reads them, its answer before
-    anyone reads it. Streams are held back until the answer is complete and checked.
+    anyone reads it. Streams are held back only as far as a finding could still reach.
 
     Args:
         model: A chat model; also with bound tools, retries or fallbacks (all are guarded), or a
@@ -86,35 +89,27 @@ def shield_retriever(
     return guard_retriever(retriever, guard_for(shield, agent_id))
 
 
-def guard_runnable(value: _R, guard: Guard) -> _R:
-    """A copy of a runnable in which every chat model is guarded."""
-    guarded = _guarded(value, guard)
+def shield_chain(chain: _R, shield: Shield | None = None, *, agent_id: str | None = None) -> _R:
+    """A copy of a chain in which every chat model, retriever and tool is guarded.
+
+    Reaches into sequences, parallel steps, assignments, branches, routers, bindings and fallbacks.
+    What a function returns (``RunnableLambda``) is not reached: put a ``ShieldRunnable`` behind it.
+
+    Args:
+        chain: Any Runnable. It stays as it is.
+        shield: Decides; by default one with settings from the environment.
+        agent_id: The agent, for policies and events.
+
+    Raises:
+        UnguardableError: There is nothing to guard in it, or it has another shield already.
+    """
+    guarded = guard_inside(chain, guard_for(shield, agent_id), everything=True)
     if guarded is None:
         raise UnguardableError(
-            f"there is no chat model in this {type(value).__name__}; "
-            "guard the chat model itself before you build on it"
+            f"there is no chat model, retriever or tool in this {type(chain).__name__}; "
+            "put a ShieldRunnable where texts come in and go out"
         )
     return cast("_R", guarded)
-
-
-def _guarded(value: Any, guard: Guard) -> Any:
-    """The guarded copy, or None when there is no chat model in ``value``."""
-    if isinstance(value, BaseChatModel):
-        return guard_model(value, guard)
-    if isinstance(value, RunnableBindingBase):
-        bound = _guarded(value.bound, guard)
-        return None if bound is None else value.model_copy(update={"bound": bound})
-    if isinstance(value, RunnableWithFallbacks):
-        first = guard_runnable(value.runnable, guard)
-        others = [guard_runnable(item, guard) for item in value.fallbacks]
-        return value.model_copy(update={"runnable": first, "fallbacks": others})
-    if isinstance(value, RunnableSequence):
-        steps = [_guarded(step, guard) for step in value.steps]
-        if not any(step is not None for step in steps):
-            return None
-        kept = [old if new is None else new for old, new in zip(value.steps, steps, strict=True)]
-        return RunnableSequence(*kept, name=value.name)
-    return None
 
 
 def overrides_for(base: type) -> Overrides:

@@ -40,7 +40,7 @@ def _get(base: type[BaseRetriever]) -> Any:
         guard = require_guard(self)
         with running("body", self):
             found = original(self, *args, **kwargs)
-        return guard.run(_over_documents(found), guard.session())
+        return guard.run(over_documents(found), guard.session())
 
     return _get_relevant_documents
 
@@ -55,12 +55,12 @@ def _aget(base: type[BaseRetriever]) -> Any:
         guard = require_guard(self)
         with running("body", self):
             found = await original(self, *args, **kwargs)
-        return await guard.arun(_over_documents(found), guard.session())
+        return await guard.arun(over_documents(found), guard.session())
 
     return _aget_relevant_documents
 
 
-def _over_documents(documents: list[Document]) -> Walk[list[Document]]:
+def over_documents(documents: list[Document]) -> Walk[list[Document]]:
     """Check documents. One that may not pass is left out."""
     kept: list[Document] = []
     for document in documents:

@@ -226,22 +226,22 @@ def _definition(tool: BaseTool) -> Any:
 
 def _over_response(tool: BaseTool, response: Any) -> Walk[Any]:
     if tool.response_format == "content_and_artifact" and isinstance(response, tuple):
-        return tuple((yield from each(_over_result(part, tool.name) for part in response)))
-    return (yield from _over_result(response, tool.name))
+        return tuple((yield from each(over_tool_result(part, tool.name) for part in response)))
+    return (yield from over_tool_result(response, tool.name))
 
 
-def _over_result(value: Any, tool: str) -> Walk[Any]:
+def over_tool_result(value: Any, tool: str) -> Walk[Any]:
     """Check what a tool gave back, in any of the shapes that LangChain knows."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, ToolMessage):
         content = yield from over_content(value.content, Surface.TOOL_RESULT, tool, remember=False)
-        artifact = yield from _over_result(value.artifact, tool)
+        artifact = yield from over_tool_result(value.artifact, tool)
         return value.model_copy(update={"content": content, "artifact": artifact})
     if isinstance(value, Command):
         return (yield from _over_command(value, tool))
     if isinstance(value, list) and any(isinstance(i, ToolMessage | Command) for i in value):
-        return (yield from each(_over_result(item, tool) for item in value))
+        return (yield from each(over_tool_result(item, tool) for item in value))
     if isinstance(value, str) or _is_blocks(value):
         return (yield from over_content(value, Surface.TOOL_RESULT, tool, remember=False))
     return (yield from must_pass(Check(Surface.TOOL_RESULT, value, tool)))
@@ -274,17 +274,16 @@ def _over_command(command: Command[Any], tool: str) -> Walk[Command[Any]]:
 def _over_update(update: Any, tool: str, surface: Surface) -> Walk[Any]:
     if not isinstance(update, dict) or not isinstance(update.get("messages"), list):
         return update
-    messages = yield from each(
-        _over_added(message, tool, surface) for message in update["messages"]
-    )
+    messages = yield from each(over_added(message, tool, surface) for message in update["messages"])
     if same(messages, update["messages"]):
         return update
     return {**update, "messages": messages}
 
 
-def _over_added(message: Any, tool: str, surface: Surface) -> Walk[Any]:
+def over_added(message: Any, tool: str, surface: Surface) -> Walk[Any]:
+    """Check a message that is added to a graph's state. The model's own words are left alone."""
     if isinstance(message, ToolMessage):
-        return (yield from _over_result(message, tool))
+        return (yield from over_tool_result(message, tool))
     # The model's own words were checked when it said them.
     if not isinstance(message, BaseMessage) or isinstance(message, AIMessage | RemoveMessage):
         return message

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any, cast
 
 from llama_index.core.tools.types import ToolMetadata
 
 from rune_core.adapters.walk import Check, Ruling, Walk
+from rune_core.tool_pins import definition_hash
 from rune_llamaindex.guarded import require_guard
 from rune_scanner.finding import Surface
 
@@ -82,8 +81,7 @@ def _over_definition(metadata: ToolMetadata) -> Walk[Definition]:
     except Exception:  # noqa: BLE001 - a schema that no model can be offered; its text still counts
         parameters = {}
     shown = {"description": metadata.description or "", "parameters": parameters}
-    canonical = json.dumps(shown, sort_keys=True, default=str)
-    digest = hashlib.sha256(canonical.encode()).hexdigest()[:32]
+    digest = definition_hash(shown)
     ruling: Ruling = yield Check(
         Surface.TOOL_DEFINITION, shown, metadata.name, definition_hash=digest, remember=True
     )

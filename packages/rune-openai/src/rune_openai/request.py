@@ -7,11 +7,11 @@ very objects that were given.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rune_core.adapters.walk import Check, Ruling, Stopped, Walk, each, must_pass
+from rune_core.tool_pins import definition_hash
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -207,12 +207,11 @@ def check_definition(tool: Any) -> Check | None:
         # A server's address and key; what its tools say of themselves is never sent from here.
         return None
     name = told.get("name")
-    canonical = json.dumps(shown, sort_keys=True, default=str)
     return Check(
         Surface.TOOL_DEFINITION,
         shown,
         name if isinstance(name, str) else None,
-        definition_hash=hashlib.sha256(canonical.encode()).hexdigest()[:32],
+        definition_hash=definition_hash(shown),
         remember=True,
     )
 

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from rune_server.auth.keys import KeyGrant
+
 
 class Permission(StrEnum):
     """What can be allowed. API keys carry a set of these; members have those of their role."""
 
     EVENTS_WRITE = "events:write"
     EVENTS_READ = "events:read"
+    AGENTS_WRITE = "agents:write"
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
     ALERTS_READ = "alerts:read"
@@ -56,7 +59,12 @@ _VIEWER = frozenset(
         Permission.ORGANISATION_READ,
     )
 )
-_MEMBER = _VIEWER | {Permission.POLICIES_WRITE, Permission.ALERTS_WRITE, Permission.KEYS_READ}
+_MEMBER = _VIEWER | {
+    Permission.AGENTS_WRITE,
+    Permission.POLICIES_WRITE,
+    Permission.ALERTS_WRITE,
+    Permission.KEYS_READ,
+}
 _ADMIN = _MEMBER | {
     Permission.KEYS_WRITE,
     Permission.MEMBERS_WRITE,
@@ -118,3 +126,8 @@ def member(organisation_id: UUID, user_id: str, role: Role) -> Actor:
 def job(organisation_id: UUID, name: str) -> Actor:
     """A job of the server itself, on behalf of one organisation."""
     return Actor(organisation_id, "system", name, frozenset(Permission))
+
+
+def key(grant: KeyGrant) -> Actor:
+    """An API key."""
+    return Actor(grant.organisation_id, "key", str(grant.key_id), grant.permissions)

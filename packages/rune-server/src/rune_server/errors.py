@@ -9,10 +9,13 @@
         ├── UnauthenticatedError    401  no valid key or session
         ├── ForbiddenError          403  known, but not allowed
         ├── NotFoundError           404  does not exist, or not in the caller's organisation
-        ├── ConflictError           409  changed meanwhile, or already there
+        ├── RequestTimeoutError     408  the body came too slowly
+        ├── ConflictError           409  does not fit with what is there
+        ├── PreconditionFailedError 412  changed since the caller read it
         ├── TooLargeError           413
         ├── UnsupportedError        415
         ├── UnprocessableError      422  well-formed, but does not make sense; ``errors`` says where
+        ├── PreconditionRequiredError 428  does not say what it is based on
         ├── TooManyRequestsError    429  with Retry-After
         └── UnavailableError        503  with Retry-After
 """
@@ -110,10 +113,22 @@ class NotFoundError(ProblemError):
     status, title, default_code = 404, "Not found", "not_found"
 
 
+class RequestTimeoutError(ProblemError):
+    """The body came too slowly."""
+
+    status, title, default_code = 408, "Request timeout", "timeout"
+
+
 class ConflictError(ProblemError):
-    """It changed meanwhile, or is already there."""
+    """It does not fit with what is there, or is already there."""
 
     status, title, default_code = 409, "Conflict", "conflict"
+
+
+class PreconditionFailedError(ProblemError):
+    """It changed since the caller read it."""
+
+    status, title, default_code = 412, "Changed meanwhile", "changed_meanwhile"
 
 
 class TooLargeError(ProblemError):
@@ -132,6 +147,12 @@ class UnprocessableError(ProblemError):
     """Well-formed, but it does not make sense."""
 
     status, title, default_code = 422, "Cannot be processed", "unprocessable"
+
+
+class PreconditionRequiredError(ProblemError):
+    """An edit that does not say which version it is based on."""
+
+    status, title, default_code = 428, "Version required", "version_required"
 
 
 class TooManyRequestsError(ProblemError):

@@ -5,7 +5,7 @@ There is no policy in here. What to cut, ask or stop is decided by the shield's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
 
@@ -28,7 +28,7 @@ _REMEMBERED = 8192
 Rulings: TypeAlias = Recent[tuple[str, Surface, str, bytes], tuple[str, Ruling | None]]
 """By session, surface, tool and text: the policies in force and the ruling, None for a clean text.
 
-A tool's definition is the same in every session of a process, so it is kept under no session.
+A tool's definition is the same in every session of an agent, so it is kept under the agent.
 """
 
 
@@ -153,7 +153,7 @@ class AdapterGuard:
         """The ruling of before, if it still holds. A call is ruled on every time."""
         if not check.remember or check.surface is Surface.TOOL_CALL:
             return None
-        known = self._rulings_of(check, session).get(_key(check, session))
+        known = self._rulings_of(check, session).get(self._key(check, session))
         if known is None or known[0] != self.shield.policy_revision:
             return None
         return known[1] or Ruling(check.value, None)
@@ -166,15 +166,23 @@ class AdapterGuard:
         if lasting and check.surface is not Surface.TOOL_CALL and not result.degraded:
             clean = not (ruling.changed or ruling.stopped)
             self._rulings_of(check, session).put(
-                _key(check, session), (result.decision.revision, None if clean else ruling)
+                self._key(check, session), (result.decision.revision, None if clean else ruling)
+            )
+        if ruling.changed and not result.degraded and check.surface is not Surface.TOOL_CALL:
+            # What is left was looked at until there was nothing to cut: it comes by again.
+            left = replace(check, value=ruling.value)
+            self._rulings_of(check, session).put(
+                self._key(left, session), (result.decision.revision, None)
             )
         return ruling
 
-
-def _key(check: Check, session: Session) -> tuple[str, Surface, str, bytes]:
-    text = check.value if isinstance(check.value, str) else repr(check.value)
-    scope = "" if check.surface is Surface.TOOL_DEFINITION else session.id
-    return scope, check.surface, check.tool or "", cache_digest(text)
+    def _key(self, check: Check, session: Session) -> tuple[str, Surface, str, bytes]:
+        text = check.value if isinstance(check.value, str) else repr(check.value)
+        scope = session.id
+        if check.surface is Surface.TOOL_DEFINITION:
+            # The same in every session of an agent; another agent may know the tool otherwise.
+            scope = self.agent_id or session.agent_id or ""
+        return scope, check.surface, check.tool or "", cache_digest(text)
 
 
 def _ruling(answer: GuardedCall | GuardedValue) -> Ruling:

@@ -190,4 +190,14 @@ _REASONS: Final[tuple[tuple[str, ReasonName], ...]] = (
 
 
 def _queue(engine: Engine) -> QueueEntry:
-    return QueueEntry(dropped=dict(engine.tally.snapshot().losses))
+    dropped = dict(engine.tally.snapshot().losses)
+    sink = engine.server_sink
+    figures = None if sink is None else sink.figures()
+    if figures is None:
+        return QueueEntry(dropped=dropped)
+    return QueueEntry(
+        depth=figures.depth,
+        oldest_seconds=round(figures.oldest_seconds, 1),
+        dropped=dropped,
+        dead_letters=figures.dead_letters,
+    )

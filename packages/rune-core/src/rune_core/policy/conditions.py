@@ -225,6 +225,32 @@ class Activation:
         return self._by_argument
 
 
+class PartialActivation(Activation):
+    """The values that conditions see when only some are known, as from an event's metadata.
+
+    A condition that depends on another value cannot be evaluated: ``holds`` raises. One that is
+    true or false whatever the others are is.
+
+    Args:
+        known: Values by name, of the types in the table above.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self, known: Mapping[str, object]) -> None:
+        self._known = known
+        self._compiled = None
+
+    def compiled(self, names: frozenset[str]) -> Any:
+        del names
+        if self._compiled is None:
+            self._compiled = _environment().Activation(dict(self._known))
+        return self._compiled
+
+    def value(self, name: str) -> object:
+        return self._known[name]
+
+
 def _plain(value: object, depth: int = 0) -> object:
     """``value`` with nothing in it that CEL has no type for."""
     if value is None or isinstance(value, bool):

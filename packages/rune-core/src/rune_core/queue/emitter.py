@@ -62,8 +62,17 @@ class Emitter:
             delay=min(MAX_DELAY, config.event_flush_interval_seconds),
         )
         self._closed = False
+        for sink in self._sinks:
+            join = getattr(sink, "join", None)
+            if join is not None:
+                join(self._losses)
         _emitters.add(self)
         in_child(self._after_fork)
+
+    @property
+    def sinks(self) -> tuple[EventSink, ...]:
+        """Where events go."""
+        return self._sinks
 
     def emit(
         self, result: ScanResult, context: ScanContext, tool_risk: str | None, arguments: object
@@ -111,12 +120,22 @@ class Emitter:
         if self._closed:
             self._losses.add("closed", draft.category)
             return
+        if not self._worker.started:
+            self._begin()
         dropped = self._front.put(draft)
         if dropped is not None:
             self._losses.add("queue_full", dropped.category)
         if not self._worker.started:
             self._worker.start()
             _flush_at_the_end_of_a_worker()
+
+    def _begin(self) -> None:
+        """Count from the first event on where a killed process leaves its count behind."""
+        for sink in self._sinks:
+            begin = getattr(sink, "begin", None)
+            counts = None if begin is None else begin()
+            if counts is not None:
+                self._front.count_in(counts)
 
     def _after_fork(self) -> None:
         self._front.reset()

@@ -20,8 +20,18 @@ REASONS = {
     "sink_failed": "no sink took it",
     "no_sink": "there is nowhere for it to go",
     "closed": "the Shield was closed, or the process ended, before it was written",
+    "killed": "the process was killed before it was written",
+    "spool_full": "the spool was full",
+    "spool_lost": "the spool's file was damaged or removed, and it could not be read from there",
+    "memory_full": "the spool could not be written, and what stands in for it was full",
+    "unsaved": "the process ended while the spool could not be written",
+    "dead_letters_full": "the server refused it, and later it refused too many others",
 }
 """Every reason there is."""
+SPOOL_REASONS = frozenset(
+    ("killed", "spool_full", "spool_lost", "memory_full", "unsaved", "dead_letters_full")
+)
+"""Those that the spool counts by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 MAX_REQUESTS: Final = 2_000
 """Requests kept of one text; a text that asks for more asks for everything."""
 
-_SYNONYMS: Final[Mapping[str, str]] = {
-    # verbs
+_VERBS: Final[Mapping[str, str]] = {
     "send": "send forward mail email message share pass",
     "forward": "forward send",
     "email": "email mail send forward write",
@@ -63,7 +62,8 @@ _SYNONYMS: Final[Mapping[str, str]] = {
     "call": "call phone ring",
     "move": "move put transfer",
     "rename": "rename call name",
-    # nouns
+}
+_NOUNS: Final[Mapping[str, str]] = {
     "money": "money transaction payment transfer bill invoice rent amount dollars euros usd eur",
     "transaction": "transaction payment money transfer bill order rent standing",
     "payment": "payment money transfer transaction bill",
@@ -83,6 +83,7 @@ _SYNONYMS: Final[Mapping[str, str]] = {
     "participants": "participants participant people attendee invite",
     "info": "info information details address profile",
 }  # fmt: skip
+_SYNONYMS: Final[Mapping[str, str]] = {**_VERBS, **_NOUNS}
 _VAGUE: Final = frozenset(
     (
         "the", "a", "an", "to", "of", "for", "in", "on", "with", "and", "or", "by", "from",
@@ -247,6 +248,10 @@ _GENERIC: Final = frozenset(
 _REQUESTABLE: Final = frozenset(
     word for verb, synonyms in _SYNONYMS.items() for word in (verb, *synonyms.split())
 )
+VERBS: Final = frozenset(
+    word for verb, synonyms in _VERBS.items() for word in (verb, *synonyms.split())
+)
+"""Those of the words that :func:`imperatives` may give that are verbs."""
 
 
 @lru_cache(maxsize=512)
@@ -310,7 +315,7 @@ class Requests:
             joined = lower = text
         self._requests: list[_Request] = []
         for match in _SENTENCE.finditer(joined):
-            verbs = _imperatives(match[0])
+            verbs = imperatives(match[0])
             if verbs:
                 words = _all_stems(_WORD.findall(match[0]))
                 self._requests.append(_Request(match.start(), match.end(), verbs, words))
@@ -333,8 +338,12 @@ class Requests:
         )
 
 
-def _imperatives(sentence: str) -> frozenset[str]:
-    """The verbs a sentence may be asking with, in all their stems; empty for a statement."""
+def imperatives(sentence: str) -> frozenset[str]:
+    """The verbs a sentence may be asking with, in all their stems; empty for a statement.
+
+    Args:
+        sentence: In lower case.
+    """
     found: set[str] = set()
     for clause in _CLAUSE.split(sentence):
         words = _WORD.findall(clause)

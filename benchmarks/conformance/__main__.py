@@ -1,0 +1,203 @@
+"""Run the frameworks' own test-suites with and without a guard, and say what differs.
+
+::
+
+    python -m benchmarks.conformance [openai] [openai-agents] [--work FOLDER] [--markdown FILE]
+
+Each suite is taken from its source distribution into a temporary folder, with an environment of its
+own, and run against a server on loopback. Tests that end differently are run again, alone, so that
+what is left is no accident. ``known.toml`` says which differences there are and why; the run fails
+when it meets another, or misses one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from collections import Counter
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from benchmarks.conformance.suites import SUITES, Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+KNOWN = Path(__file__).with_name("known.toml")
+MOST = 10
+_PACKAGES = ("rune-scanner", "rune-core", "rune-openai")
+
+
+class Bench:
+    """A suite, unpacked and with an environment of its own.
+
+    Args:
+        suite: The suite.
+        work: Where to put it.
+    """
+
+    def __init__(self, suite: Suite, work: Path) -> None:
+        self.suite = suite
+        self.version = version(suite.requirement)
+        self._work = work / suite.name
+        self._python = self._work / "venv" / "bin" / "python"
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._source = self._unpacked()
+        if not self._python.exists():
+            self._install()
+
+    def _unpacked(self) -> Path:
+        wanted = f"{self.suite.requirement}=={self.version}"
+        if not list(self._work.glob("*.tar.gz")):
+            _run(
+                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+                 "--no-binary", ":all:", "--dest", str(self._work), wanted]
+            )  # fmt: skip
+        (archive,) = self._work.glob("*.tar.gz")
+        folder = self._work / archive.name.removesuffix(".tar.gz")
+        if not folder.exists():
+            with tarfile.open(archive) as packed:
+                packed.extractall(self._work, filter="data")
+        return folder
+
+    def _install(self) -> None:
+        _run(["uv", "venv", "--quiet", "--python", sys.executable, str(self._work / "venv")])
+        ours = [arg for name in _PACKAGES for arg in ("-e", str(ROOT / "packages" / name))]
+        pinned = [f"{name}=={version(name)}" for name in ("openai", "openai-agents", "mcp")]
+        _run(
+            ["uv", "pip", "install", "--quiet", "--python", str(self._python),
+             *ours, *pinned, *self.suite.needs]
+        )  # fmt: skip
+
+    def outcomes(self, *, guarded: bool, only: Sequence[str] = ()) -> dict[str, str]:
+        """How each test ends: ``passed``, ``failed``, ``error`` or ``skipped``, by its id."""
+        report = self._work / ("guarded.xml" if guarded else "plain.xml")
+        report.unlink(missing_ok=True)
+        command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        command += ["-o", "addopts=", "-o", "junit_family=xunit1", f"--junitxml={report}"]
+        command += ["--timeout=120", "--tb=short", *self.suite.leave_out]
+        if guarded:
+            command += ["-p", self.suite.guard]
+        command += list(only) if only else ["-n", "2", *self.suite.paths]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "XDG_STATE_HOME": str(self._work / "state"),
+        }
+        log = report.with_suffix(".log")
+        with log.open("w") as out:
+            subprocess.run(
+                command, cwd=self._source, env=environment, stdout=out, stderr=out, check=False
+            )
+        if not report.exists():
+            raise SystemExit(f"{self.suite.name}: pytest gave no report; see {log}")
+        return _read(report)
+
+
+def _read(report: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        where = case.get("file") or (case.get("classname") or "").replace(".", "/") + ".py"
+        group = (case.get("classname") or "").rpartition(".")[2]
+        middle = f"{group}::" if group[:1].isupper() else ""
+        kinds = {child.tag for child in case}
+        outcome = next((k for k in ("failure", "error", "skipped") if k in kinds), "passed")
+        name = f"{where}::{middle}{case.get('name')}"
+        found[name] = {"failure": "failed"}.get(outcome, outcome)
+    return found
+
+
+@contextmanager
+def serving(bench: Bench) -> Iterator[None]:
+    """The server that a suite asks, while the block runs."""
+    if not bench.suite.serves:
+        yield
+        return
+    server = subprocess.Popen(
+        [str(bench._python), "-m", "benchmarks.conformance.api_server", "4010"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        print(server.stdout.readline().strip(), flush=True)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def compare(bench: Bench) -> tuple[Counter[str], Counter[str], dict[str, tuple[str, str]]]:
+    """Run a suite both ways: counts without and with a guard, and the tests that differ."""
+    with serving(bench):
+        plain, guarded = bench.outcomes(guarded=False), bench.outcomes(guarded=True)
+        differ = [name for name in plain if plain[name] != guarded.get(name, "missing")]
+        differ += [name for name in guarded if name not in plain]
+        if differ:
+            # Alone and in turn: what only differed because a machine was busy does so no more.
+            again = [bench.outcomes(guarded=way, only=differ) for way in (False, True)]
+            for known, told in zip((plain, guarded), again, strict=True):
+                known.update({name: told[name] for name in differ if name in told})
+    left = {
+        name: (plain.get(name, "missing"), guarded.get(name, "missing"))
+        for name in sorted(differ)
+        if plain.get(name) != guarded.get(name)
+    }
+    return Counter(plain.values()), Counter(guarded.values()), left
+
+
+def main() -> int:
+    """Compare, print a table, and hold it against what is known."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="*", default=[suite.name for suite in SUITES])
+    parser.add_argument("--work", type=Path, help="keep environments and sources here")
+    parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    args = parser.parse_args()
+    known = tomllib.loads(KNOWN.read_text(encoding="utf-8"))
+    work = args.work or Path(tempfile.mkdtemp(prefix="rune-conformance-"))
+    rows, faults = [], []
+    for suite in (suite for suite in SUITES if suite.name in args.suites):
+        bench = Bench(suite, work)
+        plain, guarded, differ = compare(bench)
+        expected = known.get(suite.name, {})
+        rows.append(
+            f"| {suite.name} {bench.version} | {_told(plain)} | {_told(guarded)} | {len(differ)} |"
+        )
+        for name, (before, after) in differ.items():
+            mark = "known" if name in expected else "NEW"
+            print(f"{suite.name}: {mark}: {name}: {before}, guarded {after}", flush=True)
+        faults += [f"{suite.name}: differs: {name}" for name in differ if name not in expected]
+        faults += [f"{suite.name}: no longer differs: {n}" for n in expected if n not in differ]
+        if len(differ) > MOST:
+            faults.append(f"{suite.name}: {len(differ)} cases differ, more than {MOST}")
+    head = ["| suite | without a guard | guarded | differ |", "|---|---|---|---|"]
+    table = "\n".join([*head, *rows])
+    print(table)
+    if args.markdown is not None:
+        args.markdown.write_text(table + "\n", encoding="utf-8")
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[k]} {k}" for k in ("passed", "failed", "error", "skipped"))
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,311 @@
+"""Connections to ClickHouse: embedded (chdb) or a server, through one client library.
+
+The client is synchronous, since only that speaks to chdb too. A store therefore runs its calls on
+threads of its own: some that read, each with a handle that can do nothing else, and one that
+writes. One process can hold one embedded data folder, and must not fork once it is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clickhouse_connect import get_client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from rune_server.analytics.embedded import POLICY, key_variables, write_configuration
+from rune_server.analytics.schema import Placement, statements
+from rune_server.errors import ConfigurationError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from clickhouse_connect.driver.client import Client
+
+T = TypeVar("T")
+
+READER_SETTINGS: Mapping[str, object] = {
+    "max_execution_time": 30,
+    "max_result_rows": 200_000,
+    "max_rows_to_group_by": 5_000_000,
+    "max_memory_usage": 2_000_000_000,
+    # Nothing of a query is spilled to disk, where it would lie in the clear.
+    "max_bytes_ratio_before_external_group_by": 0,
+    "max_bytes_ratio_before_external_sort": 0,
+    # Last: from here on the handle cannot write, read files, fetch addresses or change settings.
+    "readonly": 1,
+}
+WRITER_SETTINGS: Mapping[str, object] = {
+    "async_insert": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "input_format_skip_unknown_fields": 1,
+    "input_format_json_defaults_for_missing_elements_in_named_tuple": 1,
+    "input_format_null_as_default": 1,
+    "date_time_input_format": "best_effort",
+    "max_partitions_per_insert_block": 1000,
+    "lightweight_deletes_sync": 2,
+    "mutations_sync": 2,
+}
+_BREAK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a store is.
+
+    Attributes:
+        database: Name of the database; one per region.
+        path: Data folder of the embedded ClickHouse; None for a server.
+        keys: Keys of 32 bytes for the embedded data (AES-256-CTR): the first encrypts, the others
+            open what is older. Without any it lies in the clear.
+        url: ``https://user:password@host:8443`` of a server; None for the embedded one.
+        ca_file: The only authority that ``url`` is trusted by; None for those of the system.
+        reader_url: The same for reading; by default ``url``. Give it a user that can only read.
+        cluster: Name of the server's cluster.
+        policy: The server's storage policy, such as one with an encrypted disk.
+        memory_bytes: What the embedded ClickHouse may take in all.
+        readers: Threads that read.
+        backups: The one folder that the embedded one may write back-ups to and read them from.
+    """
+
+    database: str
+    path: Path | None = None
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    url: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    reader_url: str | None = field(default=None, repr=False)
+    cluster: str | None = None
+    policy: str | None = None
+    memory_bytes: int = 4_000_000_000
+    readers: int = 3
+    backups: Path | None = None
+
+
+class Store:
+    """One database. Open it on the process that uses it; ``close`` ends its threads."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.database = target.database
+        self._local = threading.local()
+        self._clients: list[Client] = []
+        self._lock = threading.Lock()
+        self._broken_until = 0.0
+        self._readers = ThreadPoolExecutor(target.readers, f"read-{target.database}")
+        self._writer = ThreadPoolExecutor(1, f"write-{target.database}")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it lives in this process."""
+        return self.target.url is None
+
+    @property
+    def is_encrypted(self) -> bool | None:
+        """Whether what is stored is encrypted; None when only the server's operator knows."""
+        if self.is_embedded:
+            return bool(self.target.keys)
+        return None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the last call got an answer; True again shortly after one did not."""
+        return time.monotonic() >= self._broken_until
+
+    async def open(self) -> None:
+        """Connect and make what is missing.
+
+        Raises:
+            ConfigurationError: The embedded data cannot be opened, or a statement is refused.
+            UnavailableError: The server does not answer.
+        """
+        policy = self.target.policy
+        if self.is_embedded and self.target.keys:
+            policy = POLICY
+        placement = Placement(self.target.cluster, policy)
+        await self.write(lambda client: _create(client, statements(self.database, placement)))
+
+    async def read(self, ask: Callable[[Client], T]) -> T:
+        """Run ``ask`` with a handle that can only read.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        return await self._run(self._readers, ask, writer=False)
+
+    async def write(self, do: Callable[[Client], T]) -> T:
+        """Run ``do`` with the writer's handle, after whatever it is doing.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        return await self._run(self._writer, do, writer=True)
+
+    async def query(self, sql: str, parameters: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """The rows of a query, read only."""
+        return await self.read(
+            lambda client: list(client.query(sql, parameters=dict(parameters)).result_rows)
+        )
+
+    async def back_up(self, place: str) -> None:
+        """Back the database up while it is in use.
+
+        Args:
+            place: Where to, as ClickHouse says it: ``File('…')`` (see ``file_place``), ``Disk('…',
+                '…')``. The embedded one writes only into ``target.backups``.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+            ConfigurationError: It refuses the place.
+        """
+        await self._administer(f"BACKUP DATABASE {self.database}{self._on_cluster} TO {place}")
+
+    async def restore(self, place: str, database: str) -> None:
+        """Make the database out of a back-up of ``database``. It must not exist.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+            ConfigurationError: The back-up is damaged, or the database exists and is not empty.
+        """
+        await self._administer(
+            f"RESTORE DATABASE {database} AS {self.database}{self._on_cluster} FROM {place}"
+        )
+
+    @property
+    def _on_cluster(self) -> str:
+        return Placement(self.target.cluster).on_cluster
+
+    async def _administer(self, sql: str) -> None:
+        """Run a long statement on a handle of its own: writing goes on meanwhile."""
+
+        def run() -> None:
+            with self._faults():
+                client = self._connect(writer=True)
+                try:
+                    client.command(sql)
+                finally:
+                    with suppress(ClickHouseError):
+                        client.close()
+
+        try:
+            await asyncio.to_thread(run)
+        except ClickHouseError as error:
+            raise ConfigurationError(
+                f"ClickHouse refuses a back-up or to restore one: {str(error)[:300]}"
+            ) from None
+
+    async def close(self) -> None:
+        """Wait for what runs and let go of every handle."""
+        for pool in (self._readers, self._writer):
+            await asyncio.to_thread(pool.shutdown, True, cancel_futures=True)
+        clients, self._clients = self._clients, []
+        for client in clients:
+            with suppress(ClickHouseError):
+                await asyncio.to_thread(client.close)
+
+    async def _run(
+        self, pool: ThreadPoolExecutor, call: Callable[[Client], T], *, writer: bool
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, self._call, call, writer)
+
+    def _call(self, call: Callable[[Client], T], writer: bool) -> T:
+        with self._faults():
+            found = call(self._client(writer))
+            self._broken_until = 0.0
+            return found
+
+    def _client(self, writer: bool) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect(writer)
+            with self._lock:
+                self._clients.append(client)
+        return client
+
+    def _connect(self, writer: bool) -> Client:
+        settings = dict(WRITER_SETTINGS if writer else READER_SETTINGS)
+        target = self.target
+        # The writer makes the database; naming one that is not there yet would fail.
+        if target.url is None:
+            return _embedded(target, settings)
+        url = target.url if writer else target.reader_url or target.url
+        return get_client(
+            dsn=url,
+            ca_cert=None if self.target.ca_file is None else str(self.target.ca_file),
+            settings=settings,
+            tz_mode="aware",
+            autogenerate_session_id=False,
+            form_encode_query_params=True,
+            connect_timeout=5,
+            send_receive_timeout=60,
+            show_clickhouse_errors="scrub",
+        )
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Tell a server that is away from a statement that is wrong."""
+        from clickhouse_connect.driver.exceptions import OperationalError
+
+        try:
+            yield
+        except (OperationalError, OSError) as error:
+            self._broken_until = time.monotonic() + _BREAK_SECONDS
+            self._local.client = None
+            raise UnavailableError(
+                "analytics does not answer", code="analytics_down", retry_after=5
+            ) from error
+
+
+_opening = threading.Lock()
+_placed: dict[str, str] = {}
+"""The configuration file of the data folder that this process holds. There can be only one."""
+
+
+def _embedded(target: Target, settings: dict[str, object]) -> Client:
+    assert target.path is not None
+    with _opening:
+        name = str(target.path)
+        if name not in _placed:
+            target.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _placed[name] = str(
+                write_configuration(
+                    target.path, target.keys, target.memory_bytes, backups=target.backups
+                )
+            )
+        variables = key_variables(target.keys)
+        os.environ.update(variables)
+        try:
+            return get_client(
+                interface="chdb",
+                path=str(target.path / "store"),
+                settings=settings,
+                tz_mode="aware",
+                chdb_options={"config-file": _placed[name]},
+            )
+        except ClickHouseError as error:
+            raise ConfigurationError(
+                f"the embedded analytics store {target.path} cannot be opened: "
+                f"{str(error)[:300]}. Only one process can hold it, and it opens only with the key "
+                f"it was made with."
+            ) from None
+        finally:
+            for variable in variables:
+                os.environ.pop(variable, None)
+
+
+def file_place(path: Path) -> str:
+    """A folder as ``BACKUP … TO`` and ``RESTORE … FROM`` take it."""
+    quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"File('{quoted}')"
+
+
+def _create(client: Client, sql: Sequence[str]) -> None:
+    for statement in sql:
+        client.command(statement)

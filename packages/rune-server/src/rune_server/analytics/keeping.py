@@ -1,0 +1,127 @@
+"""Write, keep for as long as the plan says, purge, erase, count for the bill."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from rune_server.analytics import conditions, rows
+from rune_server.analytics.batches import insert_lines
+from rune_server.analytics.model import UsageRow
+from rune_server.analytics.schema import BY_AGENT, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rune_core.event.schema import Event
+    from rune_server.analytics.connect import Store
+
+_TIMES = {
+    "events": "timestamp",
+    "events_by_minute": "minute",
+    "latency_by_minute": "minute",
+    "seen": "last_seen",
+}
+
+
+async def insert(
+    store: Store,
+    organisation_id: UUID,
+    events: Iterable[Event],
+    *,
+    retention_days: int,
+    received_at: datetime | None = None,
+    batch: UUID | None = None,
+) -> int:
+    """Write events in one go. A batch of the same id is written once, however often it is sent."""
+    events = list(events)
+    if not events:
+        return 0
+    batch = batch or uuid4()
+    before = rows.prefix(organisation_id, retention_days, received_at or datetime.now(UTC), batch)
+    lines = rows.lines(before, events)
+    await store.write(
+        lambda client: insert_lines(
+            client, store.database, batch, lines, embedded=store.is_embedded
+        )
+    )
+    return len(events)
+
+
+async def purge(store: Store, organisation_id: UUID, before: datetime) -> int:
+    """Remove what happened before a moment. How many events that were."""
+    parameters = {"organisation": organisation_id, "before": conditions.stamp(before)}
+    older = "organisation_id = {organisation:UUID} AND %s < {before:DateTime64(3, 'UTC')}"
+    number = await store.query(
+        f"SELECT count() FROM {store.database}.events WHERE {older % 'timestamp'}", parameters
+    )
+    for table, time in _TIMES.items():
+        await _delete(store, table, older % time, parameters)
+    return int(number[0][0])
+
+
+async def erase(store: Store, organisation_id: UUID, agent_id: str | None) -> int:
+    """Remove everything about an agent, or about the organisation. How many events that were.
+
+    What is deleted cannot be read from the moment this returns, and is gone from the disk too.
+    """
+    parameters: dict[str, object] = {"organisation": organisation_id}
+    condition = "organisation_id = {organisation:UUID}"
+    if agent_id is not None:
+        parameters["agent"] = agent_id
+        condition += " AND agent_id = {agent:String}"
+    number = await store.query(
+        f"SELECT count() FROM {store.database}.events WHERE {condition}", parameters
+    )
+    for table in TABLES if agent_id is None else BY_AGENT:
+        await _delete(store, table, condition, parameters)
+        await _wipe(store, table)
+    return int(number[0][0])
+
+
+async def retain(store: Store, organisation_id: UUID, days: int) -> None:
+    """Keep what is stored for this many days from now on, after a change of plan."""
+    parameters = {"organisation": organisation_id, "days": days}
+    for table in _TIMES:
+        await _run(
+            store,
+            f"ALTER TABLE {store.database}.{table}{_on_cluster(store)} "
+            "UPDATE retention_days = {days:UInt16} "
+            "WHERE organisation_id = {organisation:UUID} AND retention_days != {days:UInt16}",
+            parameters,
+        )
+    await purge(store, organisation_id, datetime.now(UTC) - timedelta(days=days))
+
+
+async def usage(store: Store, organisation_id: UUID, month: datetime) -> list[UsageRow]:
+    """Events per day of a month (UTC), without empty days. Erasing an agent does not change it."""
+    found = await store.query(
+        f"SELECT day, sum(events), sum(characters) FROM {store.database}.usage_by_day "
+        "WHERE organisation_id = {organisation:UUID} AND toYYYYMM(day) = {month:UInt32} "
+        "GROUP BY day ORDER BY day",
+        {"organisation": organisation_id, "month": month.year * 100 + month.month},
+    )
+    return [UsageRow(*row) for row in found]
+
+
+def _on_cluster(store: Store) -> str:
+    return f" ON CLUSTER '{store.target.cluster}'" if store.target.cluster else ""
+
+
+async def _run(store: Store, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+    bound = dict(parameters or {})
+    await store.write(lambda client: client.command(sql, parameters=bound))
+
+
+async def _delete(
+    store: Store, table: str, condition: str, parameters: Mapping[str, object]
+) -> None:
+    sql = f"DELETE FROM {store.database}.{table}{_on_cluster(store)} WHERE {condition}"
+    await _run(store, sql, parameters)
+
+
+async def _wipe(store: Store, table: str) -> None:
+    """Write the parts anew without the rows that were deleted from them."""
+    sql = f"ALTER TABLE {store.database}.{table}{_on_cluster(store)} APPLY DELETED MASK"
+    await _run(store, sql)

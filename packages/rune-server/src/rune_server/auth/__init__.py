@@ -1,0 +1,1 @@
+"""Who somebody is: passwords, sessions, OAuth, second factor, API keys."""

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+import pytest
+from benchmarks.made_events import made_event, made_events
+
+from rune_server.analytics import EventFilter, Window
+from rune_server.errors import InvalidError
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HOUR = Window(NOW - timedelta(hours=1), NOW, timedelta(minutes=5))
+DAY = Window(NOW - timedelta(days=1), NOW + timedelta(minutes=1))
+
+
+def as_sent(row):
+    """The fields of event v1 of a row, as the SDK would write them."""
+    fields = msgspec.to_builtins(row)
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in ("timestamp", "received_at", "skewed") and value not in (None, [], (), False)
+    }
+
+
+async def test_an_event_comes_back_as_it_was_sent(analytics, organisation):
+    sent = made_events(300, until=NOW)
+    await analytics.insert(organisation, sent, received_at=NOW)
+    page = await analytics.events(organisation, limit=300)
+    back = {str(row.event_id): row for row in page.items}
+    assert len(back) == 300
+    assert page.cursor is None
+    for event in sent:
+        row = back[event.event_id]
+        expected = msgspec.to_builtins(event)
+        expected.pop("schema_version", None)
+        moment = datetime.fromisoformat(expected.pop("timestamp"))
+        found = as_sent(row)
+        assert row.timestamp == moment
+        assert row.received_at == NOW
+        # Defaults are left out of what is sent, and zeros of what is compared.
+        zeros = ("risk_score", "sequence", "size", "latency_ms")
+        assert {k: v for k, v in found.items() if k not in zeros} == {
+            k: v for k, v in expected.items() if k not in zeros
+        }
+        assert (row.risk_score, row.size) == (event.risk_score, event.size)
+        assert row.latency_ms == pytest.approx(event.latency_ms)
+
+
+async def test_pages_hold_every_event_once_newest_first(analytics, organisation):
+    same = [made_event(NOW, seed=n) for n in range(7)]
+    await analytics.insert(organisation, [*made_events(40, until=NOW), *same])
+    seen, cursor = [], None
+    while True:
+        page = await analytics.events(organisation, cursor=cursor, limit=6)
+        seen += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert len(seen) == len({row.event_id for row in seen}) == 47
+    assert [row.timestamp for row in seen] == sorted((r.timestamp for r in seen), reverse=True)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "bm9wZQ", "W251bGwsIjEiXQ", "WzEsICJ4Il0", "é"])
+async def test_a_cursor_of_somebody_else_is_refused(analytics, organisation, cursor):
+    with pytest.raises(InvalidError):
+        await analytics.events(organisation, cursor=cursor)
+
+
+FILTERS = {
+    "agents": lambda e, v: e.agent_id in v,
+    "actions": lambda e, v: e.action in v,
+    "threats": lambda e, v: e.threat_type in v,
+    "surfaces": lambda e, v: e.surface in v,
+    "tools": lambda e, v: (e.tool or "") in v,
+    "rules": lambda e, v: (e.rule or "") in v,
+    "severities": lambda e, v: (e.severity or "") in v,
+    "detectors": lambda e, v: set(e.detectors) & set(v),
+    "tags": lambda e, v: set(e.agent_tags) & set(v),
+    "event_types": lambda e, v: e.event_type in v,
+    "session": lambda e, v: e.session_id == v,
+    "decision": lambda e, v: e.decision_id == v,
+    "min_risk": lambda e, v: e.risk_score >= v,
+    "degraded": lambda e, v: e.degraded is v,
+}
+
+
+async def test_every_filter_takes_what_it_says(analytics, organisation):
+    sent = [*made_events(600, until=NOW), *made_events(20, until=NOW, seed=1, degraded=True)]
+    await analytics.insert(organisation, sent)
+    one = next(event for event in sent if event.threat_type)
+    asked = {
+        "agents": (one.agent_id, "agent-01"),
+        "actions": ("block", "ask"),
+        "threats": (one.threat_type,),
+        "surfaces": ("tool_call",),
+        "tools": ("send_email", ""),
+        "rules": (one.rule,),
+        "severities": ("critical",),
+        "detectors": one.detectors,
+        "tags": ("production",),
+        "event_types": ("tool_call",),
+        "session": one.session_id,
+        "decision": one.decision_id,
+        "min_risk": 0.5,
+        "degraded": True,
+    }
+    assert asked.keys() == FILTERS.keys()
+    for name, value in asked.items():
+        expected = sum(1 for event in sent if FILTERS[name](event, value))
+        chosen = EventFilter(**{name: value})
+        page = await analytics.events(organisation, chosen, limit=1000)
+        assert (name, len(page.items)) == (name, expected)
+        assert expected > 0
+        for window in (HOUR, DAY):  # from the events, and where it fits from the rollup
+            totals = await analytics.totals(organisation, window, chosen)
+            assert (name, totals.events) == (name, expected)
+
+
+async def test_search_finds_parts_of_names_and_whole_ids(analytics, organisation):
+    event = made_event(NOW, tool="Payments.Refund", session_id="run-77", agent_id="Billing Bot")
+    await analytics.insert(organisation, [event, *made_events(10, until=NOW)])
+    for text in ("payments.ref", "billing", "run-77", event.event_id, event.event_id.upper()):
+        page = await analytics.events(organisation, EventFilter(search=text))
+        assert [str(row.event_id) for row in page.items] == [event.event_id], text
+    for text in ("run-7", "%", "'; DROP TABLE events; --", "\\"):
+        assert not (await analytics.events(organisation, EventFilter(search=text))).items
+
+
+async def test_nothing_of_another_organisation_is_read(analytics, organisation):
+    other = uuid4()
+    events = made_events(50, until=NOW)
+    await analytics.insert(other, events)
+    session = events[0].session_id
+    assert not (await analytics.events(organisation)).items
+    assert await analytics.event(organisation, uuid4()) is None
+    assert await analytics.session(organisation, session) == []
+    assert not (await analytics.sessions(organisation)).items
+    assert (await analytics.totals(organisation, DAY)).events == 0
+    assert (await analytics.series(organisation, DAY, "action")).lines == {}
+    assert await analytics.top(organisation, "agent", DAY) == []
+    assert await analytics.latency(organisation, DAY) == []
+    assert await analytics.agents(organisation, DAY) == []
+    assert await analytics.tools(organisation, None, DAY) == []
+    assert await analytics.coverage(organisation, DAY) == []
+    assert await analytics.first_seen(organisation, "agent", NOW - timedelta(days=9)) == []
+    assert await analytics.usage(organisation, NOW) == []
+    assert [row.events for row in await analytics.count(organisation, EventFilter(), DAY)] == [0]
+    assert await analytics.erase(organisation) == 0
+    assert (await analytics.totals(other, DAY)).events == 50
+    found = await analytics.event(other, (await analytics.events(other)).items[0].event_id)
+    assert found is not None
+
+
+async def test_series_counts_every_event_once_and_leaves_no_point_out(analytics, organisation):
+    sent = made_events(400, since=HOUR.since, until=NOW)
+    await analytics.insert(organisation, sent)
+    for by, value in (("action", "allow"), ("surface", "document"), ("tag", "staging")):
+        for window in (HOUR, DAY):
+            found = await analytics.series(organisation, window, by)
+            assert found.times == tuple(sorted(found.times))
+            assert len(set(found.times)) == len(found.times)
+            assert all(len(line) == len(found.times) for line in found.lines.values())
+            counted = sum(map(sum, found.lines.values()))
+            assert counted == 400, (by, window)
+            named = sum(value in msgspec.to_builtins(event).values() for event in sent)
+            if by != "tag":
+                assert sum(found.lines[value]) == named
+    plain = await analytics.series(organisation, HOUR)
+    assert list(plain.lines) == ["events"]
+    assert len(plain.times) >= 12
+
+
+async def test_many_values_are_counted_together_as_other(analytics, organisation):
+    events = [made_event(NOW - timedelta(seconds=n), seed=n, tool=f"t{n}") for n in range(1, 40)]
+    await analytics.insert(organisation, events)
+    found = await analytics.series(organisation, HOUR, "tool")
+    assert len(found.lines) == 12
+    assert sum(map(sum, found.lines.values())) == 39
+    assert sum(found.lines["other"]) == 28
+
+
+async def test_totals_and_top_agree_with_the_events(analytics, organisation):
+    sent = made_events(500, since=HOUR.since, until=NOW)
+    alert = made_event(NOW - timedelta(minutes=3), event_type="alert", action="block")
+    await analytics.insert(organisation, [*sent, alert])
+    for window in (HOUR, DAY):
+        totals = await analytics.totals(organisation, window)
+        assert totals.events == 500
+        assert totals.alerts == 1
+        assert totals.blocked == sum(event.action == "block" for event in sent)
+        assert totals.threats == sum(event.threat_type is not None for event in sent)
+        assert totals.tool_calls == sum(event.event_type == "tool_call" for event in sent)
+        assert totals.agents == len({event.agent_id for event in sent})
+        assert totals.max_risk == max(event.risk_score for event in sent)
+        mean = sum(event.risk_score for event in sent) / 500
+        assert totals.mean_risk == pytest.approx(mean, abs=1e-3)
+        best = (await analytics.top(organisation, "threat", window))[0]
+        threats = [event.threat_type for event in sent if event.threat_type]
+        assert best.events == max(threats.count(each) for each in set(threats))
+        for by in ("detector", "matched_rule", "rule", "tool", "framework", "tag", "agent"):
+            rows = await analytics.top(organisation, by, window, limit=3)
+            assert 0 < len(rows) <= 3, by
+            assert all(row.name for row in rows)
+    with pytest.raises(InvalidError, match="dimension"):
+        await analytics.top(organisation, "1; DROP TABLE events", DAY)
+
+
+async def test_latency_per_layer(analytics, organisation):
+    sent = made_events(400, since=HOUR.since, until=NOW)
+    await analytics.insert(organisation, sent)
+    for chosen in (EventFilter(), EventFilter(frameworks=("langchain",))):
+        rows = await analytics.latency(organisation, HOUR, chosen)
+        assert [row.layer for row in rows] == ["total", "l1", "l2"]
+        times = sorted(event.latency_ms for event in sent)
+        assert rows[0].events == 400
+        assert rows[0].p50 == pytest.approx(times[200], rel=0.1)
+        assert rows[0].p50 < rows[0].p95 < rows[0].p99 <= times[-1]
+
+
+async def test_sessions_and_what_happened_in_one(analytics, organisation):
+    first = [
+        made_event(NOW - timedelta(minutes=9 - n), seed=n, session_id="s-1", sequence=n + 1)
+        for n in range(4)
+    ]
+    second = [made_event(NOW, session_id="s-2", action="block", threat_type="jailbreak")]
+    await analytics.insert(organisation, [*reversed(first), *second])
+    page = await analytics.sessions(organisation, limit=1)
+    assert [row.session_id for row in page.items] == ["s-2"]
+    assert page.items[0].stopped == 1
+    assert page.items[0].threats == ("jailbreak",)
+    rest = await analytics.sessions(organisation, cursor=page.cursor, limit=5)
+    assert [(row.session_id, row.events) for row in rest.items] == [("s-1", 4)]
+    assert rest.cursor is None
+    steps = await analytics.session(organisation, "s-1")
+    assert [row.sequence for row in steps] == [1, 2, 3, 4]
+
+
+async def test_count_by_groups(analytics, organisation):
+    sent = made_events(300, since=HOUR.since, until=NOW)
+    await analytics.insert(organisation, sent)
+    rows = await analytics.count(organisation, EventFilter(), HOUR, ("agent", "action"))
+    assert sum(row.events for row in rows) == 300
+    keys = {(event.agent_id, event.action) for event in sent}
+    assert {row.key for row in rows} == keys
+    alone = await analytics.count(organisation, EventFilter(actions=("block",)), HOUR)
+    assert [row.key for row in alone] == [()]
+
+
+def test_a_window_that_makes_no_sense_is_refused():
+    naive = NOW.replace(tzinfo=None)
+    for since, until, step in (
+        (naive, NOW, timedelta(hours=1)),
+        (NOW, NOW, timedelta(hours=1)),
+        (NOW - timedelta(days=365), NOW, timedelta(seconds=1)),
+        (NOW - timedelta(days=1), NOW, timedelta(seconds=0.5)),
+    ):
+        with pytest.raises(ValueError, match=r"window|points|step"):
+            Window(since, until, step)
+    for length in (timedelta(minutes=1), timedelta(days=1), timedelta(days=365)):
+        window = Window.last(length)
+        assert 5 <= length / window.step <= 61

@@ -16,7 +16,7 @@ from rune_core.layers.l2_vector import VectorLayer
 from rune_core.layers.l3_judge import JudgeLayer
 from rune_core.policy.store import PolicyStore
 from rune_core.rates import RateCounter
-from rune_core.session.ledger import Ledger
+from rune_core.session.accounts import SharedAccounts
 from rune_core.stats import Tally
 from rune_core.tool_pins import ToolPins
 from rune_core.tools_seen import ToolsSeen
@@ -115,8 +115,11 @@ class Engine:
         """
         self.clock = clock
         self.rates = RateCounter(clock)
-        self.budgets = Ledger(clock=clock)
-        self.repeats = Ledger(clock=clock)
+        self.accounts = SharedAccounts(clock)
+
+    def count_tokens(self, agent_id: str | None, tokens: int) -> None:
+        """Count the tokens that an agent's model used."""
+        self.accounts.add_tokens(agent_id, tokens)
 
     def _connect(self) -> None:
         """Talk to the server that the settings name."""

@@ -10,15 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rune_core.action import Action
-from rune_core.effects import (
-    HEAVY_TEXT,
-    ApprovalHandler,
-    ApprovalRequest,
-    AskApproval,
-    Compute,
-    Effect,
-    RunLayer,
-)
+from rune_core.approval import put_question
+from rune_core.effects import HEAVY_TEXT, ApprovalHandler, Compute, Effect, RunLayer
 from rune_core.extent import widened
 from rune_core.fail_modes import (
     PIPELINE_LAYER,
@@ -110,15 +103,27 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     if (stopped or deferred) and state.taken is not None:
         state.taken.give_back()
     if state.counted is not None:
-        state.counted.settle(made=not (stopped or deferred))
+        state.counted.settle(made=not (stopped or deferred), refused=stopped)
     if deferred:
         return result
+    _count(request.context, result, stopped=stopped)
     engine.record(result, request.context, state.tool_risk, request.value)
     if engine.journal is not None:
         engine.journal.decided(result, request.context, request.rendered)
     if stopped and request.alert:
         engine.alert(result.decision.rule or "", result, request.context)
     return result
+
+
+def _count(context: ScanContext, result: ScanResult, *, stopped: bool) -> None:
+    counters = context.session.counters
+    if context.surface is not Surface.TOOL_CALL:
+        counters.text(
+            untrusted=_TRUST.get(context.surface) is Trust.UNTRUSTED,
+            flagged=result.action is not Action.ALLOW,
+        )
+    elif context.tool is not None:
+        counters.call(context.tool, made=not stopped)
 
 
 def _stopped(result: ScanResult) -> bool:
@@ -179,11 +184,19 @@ def _steps(
         cached=state.cached,
         call=state.call,
     )
-    if decision.action is Action.ASK:
+    if decision.action is Action.ASK and (request.defer or request.approve is not None):
+        result = yield from put_question(
+            request.approve,
+            result,
+            policy,
+            context,
+            request.value,
+            request.rendered.plain,
+            seconds=engine.config.approval_timeout_seconds,
+            defer=request.defer,
+        )
         if request.defer:
             return result
-        if request.approve is not None:
-            result = yield from _ask(request, result)
     for name in evaluation.alerts:
         engine.alert(name, result, context)
     return result
@@ -290,7 +303,12 @@ def _trace(request: Request, policy: CompiledPolicy, state: _State) -> Activatio
     risk = context.tool_risk or policy.for_tool(context.tool).declared_risk
     if risk is not None:
         profile = replace(profile, risk=Risk(risk), evidence="declared")
-    state.call = call_facts(profile, arguments, context.session.sources)
+    state.call = call_facts(
+        profile,
+        arguments,
+        context.session.sources,
+        context.session.counters.seen_from(context.tool),
+    )
     return Activation(state.call, arguments, state.findings, context.agent_id, context.agent_tags)
 
 
@@ -314,7 +332,7 @@ def _evaluate(
                 exceeded = frozenset(state.taken.exceeded)
             if rules.budgets or policy.follows_calls:
                 state.counted = count_call(
-                    policy, context, request.rendered.plain, call, engine.budgets, engine.repeats
+                    policy, context, request.rendered.plain, call, engine.accounts
                 )
         return evaluate(
             policy,
@@ -374,23 +392,6 @@ def _restored(request: Request, content: str) -> object:
         # A bare number that was cut is no JSON any more; the label is all that is left of it.
         return content
     return restore(request.value, plain, json.loads(content))
-
-
-def _ask(request: Request, result: ScanResult) -> Generator[Effect, Any, ScanResult]:
-    assert request.approve is not None
-    question = ApprovalRequest(
-        tool=request.context.tool,
-        content=request.value,
-        explanation=result.explanation,
-        decision=result.decision,
-        result=result,
-    )
-    try:
-        answer: str = yield AskApproval(request.approve, question)
-    except Exception as error:  # noqa: BLE001 - no answer is not an approval
-        log_failure(_log, "the approval handler failed", describe(error))
-        answer = "unavailable"
-    return replace(result, decision=replace(result.decision, approval=answer))
 
 
 def _failure_match(layer: str) -> RuleMatch:

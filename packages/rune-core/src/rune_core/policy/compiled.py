@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from rune_core.policy.compiled_rule import CompiledRule, rules_by_name, unless_replaced
 from rune_core.policy.globs import globs
 from rune_core.policy.model import (
+    PLAIN_ASKING,
     AllowlistMatch,
     BudgetMatch,
+    CircuitBreakerMatch,
     DataProtectionMatch,
     DenylistMatch,
     FailRule,
@@ -27,7 +29,7 @@ from rune_scanner.finding import Surface, Threat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rune_core.policy.model import SequenceStep
+    from rune_core.policy.model import Asking, SequenceStep
     from rune_scanner.finding import Finding
 
 _CACHE_SIZE = 1024
@@ -41,7 +43,7 @@ class ToolRules:
         hits: Allow and deny rules that match the tool's name.
         limits: Rate limits that count the tool.
         calls: Rules that hold a condition against the call.
-        budgets: Budgets that count the tool.
+        budgets: Budgets that count the tool, and circuit breakers that watch it.
         sequences: Rules of which the tool may be a step, and which steps those are, from 0.
         names: What the conditions among them read.
         risk: ``low``, ``medium`` or ``high``: as the policies say, else as its name tells.
@@ -110,6 +112,7 @@ class CompiledPolicy:
         self.replaced, self.overridden = tuple(replaced[0]), tuple(replaced[1])
         rules = [rule.rule for rule in compiled]
         self.rules = tuple(rules)
+        self._asking = {rule.name: rule.asking for rule in rules if rule.asking is not PLAIN_ASKING}
         self._by_finding = _index_by_finding(compiled)
         self._data = {
             surface: tuple(
@@ -130,6 +133,7 @@ class CompiledPolicy:
                 | RateLimitMatch
                 | ToolCallMatch
                 | BudgetMatch
+                | CircuitBreakerMatch
                 | SequenceMatch,
             )
         ]
@@ -175,6 +179,10 @@ class CompiledPolicy:
                 self._data_cache[key] = known
         return known
 
+    def asking(self, rule: str) -> Asking:
+        """How the rule of this name asks."""
+        return self._asking.get(rule, PLAIN_ASKING)
+
     def for_tool(self, tool: str) -> ToolRules:
         """Rules about calling ``tool``."""
         known = self._tool_cache.get(tool)
@@ -213,7 +221,7 @@ class CompiledPolicy:
                 if steps:
                     sequences.append((rule, steps))
                     names.update(*(_names(match.steps[number]) for number in steps))
-            elif isinstance(match, RateLimitMatch | BudgetMatch) and (
+            elif isinstance(match, RateLimitMatch | BudgetMatch | CircuitBreakerMatch) and (
                 not match.tools or globs(match.tools)(tool)
             ):
                 (limits if isinstance(match, RateLimitMatch) else budgets).append(rule)

@@ -16,6 +16,7 @@ name                type        what it is
 ``asked_by_text``   bool        a text the agent read asks for this kind of call
 ``delegated``       bool        the user told the agent to do what some text says
 ``instruction``     double      how much the places the arguments came from read as instructions
+``session``         map         counts before the call: ``session.calls``, ``session.same_tool``, …
 ``findings``        list        what was found in the call: ``rule``, ``threat``, ``confidence``
 ``agent``           string      the agent's id; "" when unnamed
 ``tags``            list        the agent's tags
@@ -52,6 +53,7 @@ _NAMES: Final = {
     "delegated": "bool",
     "instruction": "number",
     "findings": "list",
+    "session": "map",
     "agent": "text",
     "tags": "texts",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from rune_server.analytics.connect import Store
 from rune_server.platform import Platform, open_platform
 from rune_server.platform import Role as ProcessRole
 from rune_server.state import migrations, open_state
+from rune_server.state.engine import STATE_FILE
 from rune_server.state.tables.organisations import Organisation
 from rune_server.storage import Vault
 
@@ -80,12 +82,22 @@ def analytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analytics]:
         asyncio.run(store.close())
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated state database under ``MASTER_KEY``, to copy: migrating takes longer."""
+    folder = tmp_path_factory.mktemp("migrated")
+    given = {"data_dir": folder, "master_key": MASTER_KEY}
+    asyncio.run(migrate(server_settings.load(given, environ={}), MovableClock()))
+    return folder / STATE_FILE
+
+
 @pytest.fixture
 async def platform(
-    settings: Settings, clock: MovableClock, analytics: Analytics
+    settings: Settings, clock: MovableClock, analytics: Analytics, migrated: Path
 ) -> AsyncIterator[Platform]:
     """An open platform with a migrated, empty state database and the shared ClickHouse."""
-    await migrate(settings, clock)
+    settings.data_dir.mkdir(mode=0o700)
+    shutil.copy(migrated, settings.data_dir / STATE_FILE)
     async with open_platform(settings, ProcessRole.ALL, clock=clock, analytics=analytics) as found:
         yield found
 

@@ -284,5 +284,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if status != 304:
             self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        # Head and body in one piece: else each answer waits for an acknowledgement.
+        head, self._headers_buffer = b"".join([*self._headers_buffer, b"\r\n"]), []
+        self.wfile.write(head + body)

@@ -31,6 +31,16 @@ def posts(server: Any) -> list[Any]:
     return [request for request in list(server.requests) if request.path == EVENTS]
 
 
+def delivered(shield: Shield) -> None:
+    """The server is well again: wait until everything is delivered, without the breaker's rest."""
+
+    def flushed() -> bool:
+        sink_of(shield).sender._breaker.succeeded()
+        return shield.flush(10)
+
+    until(flushed)
+
+
 def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds

@@ -21,6 +21,7 @@ BUILTIN_STYLES = frozenset(("label", "mask", "hash", "remove"))
 CONFIG_FILE_VARIABLE = "RUNE_CONFIG"
 _VARIABLES = {"local_policies_path": "RUNE_POLICIES"}
 _MIN_SECRET = 16
+_MIN_JOURNAL = 100_000
 _UNSHOWN = frozenset(("api_key", "event_hash_key"))
 _TRUE = frozenset(("1", "true", "yes", "on"))
 _FALSE = frozenset(("0", "false", "no", "off", ""))
@@ -79,6 +80,15 @@ def _count(value: object) -> int:
     number = int(str(value))
     if number < 0:
         raise ValueError("must not be negative")
+    return number
+
+
+def _journal_size(value: object) -> int:
+    number = _count(value)
+    if number < _MIN_JOURNAL:
+        raise ValueError(
+            f"must be at least {_MIN_JOURNAL:,}; the journal is off by journal_enabled"
+        )
     return number
 
 
@@ -295,6 +305,28 @@ class ShieldConfig:
     event_flush_interval_seconds: float = _setting(
         "event_flush_interval_seconds", 5.0, _seconds, "how long an event waits at most"
     )
+    journal_enabled: bool = _setting(
+        "journal_enabled",
+        False,
+        _bool,
+        "keep what is scanned, encrypted, on this machine, for `rune policy backtest` and `except`",
+    )
+    journal_path: Path | None = _setting(
+        "journal_path", None, _path, "folder; by default `journal` in the state folder"
+    )
+    journal_key: str | None = _setting(
+        "journal_key",
+        None,
+        _optional_text,
+        "where its key is: `keyring`, `file` or `file:PATH`; by default the keyring where there is "
+        "one, else the file `journal.key` beside the journal's folder",
+    )
+    journal_max_bytes: int = _setting(
+        "journal_max_bytes", 50_000_000, _journal_size, "size at which the oldest parts are deleted"
+    )
+    journal_keep_days: float = _setting(
+        "journal_keep_days", 30.0, _seconds, "age at which they are deleted; 0 for never"
+    )
     cache_size: int = _setting(
         "cache_size", 2048, _count, "texts whose findings a session remembers; 0 for none"
     )
@@ -316,6 +348,11 @@ class ShieldConfig:
     def events_file(self) -> Path:
         """The local events file."""
         return self.events_path or state_folder() / "events.jsonl"
+
+    @property
+    def journal_folder(self) -> Path:
+        """The folder of the journal."""
+        return self.journal_path or state_folder() / "journal"
 
     @property
     def calibration_file(self) -> Path | None:

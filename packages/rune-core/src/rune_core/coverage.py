@@ -203,6 +203,12 @@ def _warnings(
     if stats.scans_total and unseen:
         lines.append(f"nothing was scanned yet on: {', '.join(unseen)}")
     lines += [f"layer {layer} failed {n} times" for layer, n in stats.layer_failures.items()]
+    if engine.journal is not None:
+        lines.append(
+            f"the journal keeps what is scanned, encrypted, in {engine.config.journal_folder}"
+        )
+    if stats.journal_failed_total:
+        lines.append(f"{stats.journal_failed_total} texts and calls are missing in the journal")
     if policy.defaults_off:
         lines.append("the built-in policy is off (defaults: off)")
     lines += [f"built-in rule {name} is replaced by yours" for name in policy.replaced]

@@ -23,7 +23,7 @@ from rune_core.tools_seen import ToolsSeen
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from rune_core.bundle.sync import PolicySync
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rune_core.connection import Connection
     from rune_core.context import ScanContext
     from rune_core.hookspecs import Redactor
+    from rune_core.journal.recorder import Recorder
     from rune_core.layers.calibration import Calibration
     from rune_core.plugins import Plugins
     from rune_core.policy.compiled import CompiledPolicy
@@ -71,9 +72,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.tally = Tally()
-        self.rates = RateCounter()
-        self.budgets = Ledger()
-        self.repeats = Ledger()
+        self.use_clock(time.monotonic)
         self.policies = PolicyStore(
             config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
         )
@@ -83,6 +82,11 @@ class Engine:
         self.sync: PolicySync | None = None
         if config.url is not None or config.api_key is not None:
             self._connect()
+        self.journal: Recorder | None = None
+        if config.journal_enabled:
+            from rune_core.journal.recorder import Recorder
+
+            self.journal = Recorder(config, self.tally)
         self._extra = tuple(plugins)
         self._lock = RLock()
         self._warned = False
@@ -102,6 +106,17 @@ class Engine:
         self._layers: tuple[RegisteredLayer, ...] | None = None
         self._redactor: Redactor | None = None
         self._emitter: Emitter | None = None
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Count calls anew, by another clock: replays of old runs bring their own time.
+
+        Args:
+            clock: Seconds that only go forward.
+        """
+        self.clock = clock
+        self.rates = RateCounter(clock)
+        self.budgets = Ledger(clock=clock)
+        self.repeats = Ledger(clock=clock)
 
     def _connect(self) -> None:
         """Talk to the server that the settings name."""
@@ -248,6 +263,8 @@ class Engine:
             self.sync.stop()
         if self._emitter is not None:
             self._emitter.close(seconds)
+        if self.journal is not None:
+            self.journal.close()
         if self.connection is not None:
             self.connection.close()
         if self.sync is not None:

@@ -7,6 +7,8 @@
     ├── PolicyError           one fault in one policy file (path, line, key, message, hint)
     ├── PolicyLoadError       every PolicyError of a load, all at once
     ├── RulesError            layer 1 cannot run: its rules do not load or compile
+    ├── JournalError          the journal cannot be read: another key, or changed since
+    ├── TraceError            a file of agent traces that cannot be read
     ├── PluginError           a plug-in that cannot be registered
     ├── UnguardableError      a function or value that cannot be guarded (also a TypeError)
     ├── ShieldClosedError     a Shield used after close()
@@ -82,6 +84,14 @@ class PolicyLoadError(RuneError):
 
 class RulesError(RuneError):
     """The rules of layer 1 cannot be loaded or compiled. Names files and rules."""
+
+
+class JournalError(RuneError):
+    """The journal cannot be read. Names the file and the way out."""
+
+
+class TraceError(RuneError):
+    """A file of agent traces cannot be read. Names the file, the line and what is expected."""
 
 
 class PluginError(RuneError):

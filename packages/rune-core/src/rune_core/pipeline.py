@@ -114,6 +114,8 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     if deferred:
         return result
     engine.record(result, request.context, state.tool_risk, request.value)
+    if engine.journal is not None:
+        engine.journal.decided(result, request.context, request.rendered)
     if stopped and request.alert:
         engine.alert(result.decision.rule or "", result, request.context)
     return result

@@ -675,6 +675,8 @@ class Shield:
             framework=framework,
             cache_size=self.config.cache_size,
             traced=traced,
+            clock=self._engine.clock,
+            on_told=None if self._engine.journal is None else self._engine.journal.told,
         )
 
     def _on_block(self, given: str | OnBlock | None) -> OnBlock:

@@ -32,6 +32,7 @@ class Stats:
         events_sent_total: Events that a sink took.
         events_failed_total: Events that could not be built, or that a sink refused.
         events_dropped_total: Events lost on the way, by reason in ``losses``.
+        journal_failed_total: Texts and calls that the journal could not keep.
         scans_by_surface: ``scans_total`` per surface.
         layer_failures: Failures per layer.
         losses: Lost events per reason.
@@ -47,6 +48,7 @@ class Stats:
     events_sent_total: int = 0
     events_failed_total: int = 0
     events_dropped_total: int = 0
+    journal_failed_total: int = 0
     scans_by_surface: Mapping[str, int] = field(default_factory=dict)
     layer_failures: Mapping[str, int] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)

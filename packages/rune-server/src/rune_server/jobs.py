@@ -48,10 +48,13 @@ class Job:
 
 EDGE, WORKER = frozenset((Role.EDGE,)), frozenset((Role.WORKER,))
 JOBS: tuple[Job, ...] = (
+    Job("signing keys", "rune_server.auth.signing:run", WORKER),
     Job("key use", "rune_server.auth.key_use:run", frozenset((Role.EDGE, Role.WEB))),
     Job("alert evaluation", "rune_server.alerts.jobs:evaluate", WORKER),
     Job("alert delivery", "rune_server.alerts.jobs:deliver", WORKER),
     Job("alert cleaning", "rune_server.alerts.jobs:clean", WORKER),
+    Job("back-ups", "rune_server.backup.creation:run_scheduled", WORKER),
+    Job("operator", "rune_server.backup.control:serve", WORKER),
 )
 
 

@@ -25,9 +25,17 @@ def checked_name(name: str, key: str = "name") -> str:
     found = unicodedata.normalize("NFC", name).strip()
     if not found or len(found) > MAX_NAME:
         raise UnprocessableError(f"{key}: must have 1 to {MAX_NAME} characters")
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in found):
+    if any(
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in found
+    ):
         raise UnprocessableError(f"{key}: must not hold control or invisible characters")
     return found
+
+
+def email_as_typed(email: str) -> str:
+    """What to look an account up by: in lower case, and empty for what can be no address."""
+    found = email.strip().lower()
+    return found if _EMAIL.fullmatch(found) else ""
 
 
 def checked_email(email: str) -> str:

@@ -124,10 +124,26 @@ class Settings:
     ip_requests_per_second: int = _setting(
         values.positive, 200, "requests a second from one address, before its key is looked at"
     )
+    key_requests_per_second: int = _setting(
+        values.positive, 2000, "requests a second with one API key"
+    )
     ip_connections: int = _setting(values.positive, 100, "open requests from one address")
     spool_bytes: int = _setting(values.bytes_, 2_147_483_648, "largest spool; then 503")
     chdb_memory_bytes: int = _setting(
         values.bytes_, 1_610_612_736, "most memory that embedded ClickHouse takes"
+    )
+
+    backup_dir: Path | None = _setting(
+        values.optional_path, None, "folder for back-ups; by default backups in data_dir"
+    )
+    backup_hours: float = _setting(
+        values.hours, 24.0, "hours between scheduled back-ups; 0 for none"
+    )
+    backup_keep: int = _setting(values.positive, 7, "how many back-ups are kept")
+    backup_clickhouse_to: str = _setting(
+        values.text,
+        "",
+        "where a ClickHouse server puts back-ups, such as File('/backups/{name}')",
     )
 
     registration: bool = _setting(

@@ -62,6 +62,17 @@ def seconds(value: object) -> float:
     return found
 
 
+def hours(value: object) -> float:
+    """A number of hours from 0 to a year."""
+    try:
+        found = float(str(value))
+    except ValueError:
+        raise ValueError("must be a number of hours") from None
+    if not 0 <= found <= 8760:
+        raise ValueError("must be a number of hours from 0 to 8760")
+    return found
+
+
 def bytes_(value: object) -> int:
     """A size: ``1048576``, ``512k``, ``2g``."""
     found = str(value).strip().lower().removesuffix("b").removesuffix("i")

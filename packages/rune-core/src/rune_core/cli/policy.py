@@ -1,4 +1,4 @@
-"""``rune policy``: check, test and explain policies before anything depends on them."""
+"""``rune policy``: check, test, explain and try out policies before anything depends on them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rune_core.cli.exits import CliError, ExitCode
+from rune_core.cli.policy_backtest import backtest
+from rune_core.cli.policy_except import except_decision
 from rune_core.cli.policy_explain import explain
 from rune_core.cli.policy_test import run_cases
 from rune_core.cli.text import joined, plural, printable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from rune_core.policy.model import PolicyFile
 
 app = typer.Typer(
-    help="Check, test and explain policies.",
+    help="Check, test, explain and try out policies.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -27,7 +29,7 @@ app = typer.Typer(
 
 @app.callback()
 def _policy() -> None:
-    """Check, test and explain policies."""
+    """Check, test, explain and try out policies."""
 
 
 @app.command()
@@ -112,3 +114,5 @@ def _as_dict(files: list[PolicyFile], faults: list[PolicyError]) -> dict[str, An
 
 app.command("test")(run_cases)
 app.command("explain")(explain)
+app.command("backtest")(backtest)
+app.command("except")(except_decision)

@@ -158,8 +158,16 @@ def load_case(text: str, path: str) -> Case:
     return case
 
 
-def shield_for_cases(policy: Path | None, text: str | None = None) -> Shield:
-    """A Shield that decides the same on every machine: rules and policies, nothing else."""
+def shield_for_cases(
+    policy: Path | None, text: str | None = None, *, layer_two: bool = False
+) -> Shield:
+    """A Shield that decides the same on every machine: rules and policies, nothing else.
+
+    Args:
+        policy: A policy file or folder; None for the built-in policy alone.
+        text: One more policy.
+        layer_two: Let layer 2 look too, where it is installed.
+    """
     from rune_core.config import ShieldConfig
     from rune_core.shield import Shield
 
@@ -167,10 +175,11 @@ def shield_for_cases(policy: Path | None, text: str | None = None) -> Shield:
         url=None,
         api_key=None,
         local_policies_path=policy,
-        l2_enabled=False,
+        l2_enabled=layer_two,
         l3_enabled=False,
         plugins_enabled=False,
         events_enabled=False,
+        journal_enabled=False,
         policy_reload_seconds=0,
         # A slow machine must not turn a case into a time-out.
         scan_timeout_ms=60_000,

@@ -217,6 +217,10 @@ class CompiledPolicy:
                 not match.tools or globs(match.tools)(tool)
             ):
                 (limits if isinstance(match, RateLimitMatch) else budgets).append(rule)
+        # Exceptions may hold conditions too, and then the call must be looked at.
+        for exemption in self.exemptions:
+            if exemption.when is not None and (not exemption.tools or globs(exemption.tools)(tool)):
+                names |= exemption.when.names
         said = next((risk for risk, tools in self._risks if tools(tool)), None)
         risk = said or infer(tool).risk.value
         return ToolRules(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rune_core.policy.conditions import ConditionError
 from rune_core.policy.globs import globs
 from rune_core.policy.model import (
     Audience,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
+    from rune_core.policy.conditions import Activation
     from rune_scanner.finding import Finding, Surface
 
 
@@ -67,6 +69,7 @@ class CompiledExemption:
         agent_id: str | None,
         tags: frozenset[str],
         today: date,
+        call: Activation | None = None,
     ) -> bool:
         if surface not in self.exemption.surfaces:
             return False
@@ -74,7 +77,17 @@ class CompiledExemption:
             return False
         if self._tools and (tool is None or not self._tools(tool)):
             return False
-        return self._audience.includes(agent_id, tags)
+        return self._audience.includes(agent_id, tags) and self._holds(call)
+
+    def _holds(self, call: Activation | None) -> bool:
+        when = self.exemption.when
+        if when is None:
+            return True
+        try:
+            return call is not None and when.holds(call)
+        except ConditionError:
+            # What cannot be told lifts nothing.
+            return False
 
 
 class CompiledRule:

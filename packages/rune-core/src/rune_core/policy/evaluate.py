@@ -293,7 +293,9 @@ def _lift(
     lifted: list[Finding] = []
     reason = ""
     for exemption in rule.exemptions:
-        if not exemption.applies(facts.surface, facts.tool, facts.agent_id, facts.tags, day):
+        if not exemption.applies(
+            facts.surface, facts.tool, facts.agent_id, facts.tags, day, facts.call
+        ):
             continue
         out = [f for f in kept if not exemption.detectors or exemption.detectors(f.rule_id)]
         if out:
@@ -344,7 +346,7 @@ def _add_tool_match(
         for exemption in rule.exemptions:
             # An exception for certain detectors says nothing about rules without findings.
             if not exemption.detectors and exemption.applies(
-                facts.surface, facts.tool, facts.agent_id, facts.tags, day
+                facts.surface, facts.tool, facts.agent_id, facts.tags, day, facts.call
             ):
                 excepted_by = exemption.exemption.reason
                 break

@@ -12,6 +12,7 @@ from rune_core.context import TOOL_RISKS
 from rune_core.errors import PolicyError, PolicyLoadError
 from rune_core.policy.model import (
     ALL_SURFACES,
+    TOOL_SURFACES,
     Audience,
     Exemption,
     FailRule,
@@ -56,6 +57,7 @@ EXEMPTION_KEYS = frozenset(
         "surface",
         "surfaces",
         "agents",
+        "when",
         "until",
         "decision",
     )
@@ -235,14 +237,23 @@ class _FileReader(RuleReader):
         for name, value in (("rule", rule), ("reason", reason)):
             if not value:
                 self._fault(node.line, f"{key}.{name}", "is missing")
+        surfaces = self._surfaces(node, key) or ALL_SURFACES
+        when = self._condition(node, key) if "when" in node.items else None
+        if when is not None:
+            if not surfaces & TOOL_SURFACES:
+                self._fault(
+                    node.key_lines["when"], f"{key}.when", "is about a tool_call", "drop surface"
+                )
+            surfaces = TOOL_SURFACES
         return Exemption(
             rule=rule,
             reason=reason,
             detectors=self._either(node, key, "detector", "detectors"),
             tools=self._either(node, key, "tool", "tools"),
-            surfaces=self._surfaces(node, key) or ALL_SURFACES,
+            surfaces=surfaces,
             agents=self._texts(node, key, "agents"),
             within=self._within,
+            when=when,
             until=self._day(node, key),
             decision=self._text(node, key, "decision"),
             policy=self._name,

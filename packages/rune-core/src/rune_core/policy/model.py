@@ -290,6 +290,7 @@ class Exemption:
         surfaces: Where.
         agents: Globs of agent ids; empty for any.
         within: Whom its file is for.
+        when: What must hold of the call; None for anything. With it, only calls are lifted.
         until: Last day on which it holds; None for ever.
         decision: The decision it was written for; for people.
         policy: Name of the file it is in.
@@ -304,6 +305,7 @@ class Exemption:
     surfaces: frozenset[Surface] = ALL_SURFACES
     agents: tuple[str, ...] = ()
     within: Audience = EVERYBODY
+    when: Condition | None = None
     until: date | None = None
     decision: str = ""
     policy: str = ""

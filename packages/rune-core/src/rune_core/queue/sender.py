@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from rune_core.bundle.backoff import Backoff
 from rune_core.errors import (
-    KeyRefusedError,
     ServerBusyError,
     ServerError,
     ServerRefusedError,
@@ -36,6 +35,8 @@ _log = logging.getLogger("rune_core.events")
 IDLE_SECONDS = 60.0
 """Without events of its own, a process looks this often for those that others left behind."""
 ATTEMPTS = 3
+GROWTH = 10
+"""How many times larger than configured a batch may become while many events wait."""
 MAX_PAUSE = 10.0
 """Longest wait between two attempts at one batch, in seconds. Waiting longer, it lets go of it."""
 LATER_SECONDS = 30.0
@@ -98,6 +99,7 @@ class Sender:
         """Whether the last round found nothing that may be sent now."""
         self._own_until = float("-inf")
         self._size = self._batch
+        self._ceiling = GROWTH * self._batch
         self._after: dict[int, int] = {}
         self._buried = 0
         self._compress = True
@@ -122,28 +124,32 @@ class Sender:
     def flush(self, seconds: float) -> bool:
         """Send what waits now; False when that takes longer, or the server cannot take it now."""
         deadline = time.monotonic() + seconds
+        last = self._store.last()
         with self._changed:
             if self._thread is None and not self._stopped:
                 self._start()
-            running = self._thread is not None and self._thread.is_alive()
-            failures, rounds = self._failures, self._rounds
+            thread = self._thread
+            failures, first = self._failures, self._rounds
             self._hurry = True
             self._due = time.monotonic()
             self._changed.notify_all()
-            while running:
-                if self._nothing and self._rounds > rounds:
-                    return self._idle
+        seen = first
+        while not self._store.is_clear(last):
+            left = deadline - time.monotonic()
+            if left <= 0 or self._stopped:
+                return False
+            running = thread is not None and thread.is_alive()
+            if not running:
+                self._round()  # as while the interpreter shuts down: send from here
+            with self._changed:
                 if self._failures > failures or self._seconds_blocked(hurry=True) > 0:
                     return False
-                left = deadline - time.monotonic()
-                if left <= 0 or self._stopped:
-                    return False
-                self._changed.wait(left)
-        # No thread, as while the interpreter shuts down: send from here.
-        while time.monotonic() < deadline and not self._seconds_blocked(hurry=True):
-            if not self._round():
-                return self._idle
-        return False
+                if self._nothing and self._rounds > first:
+                    return self._idle
+                if running and self._rounds == seen:
+                    self._changed.wait(left)
+                seen = self._rounds
+        return True
 
     def stop(self) -> None:
         """Tell the thread to end. It may take as long as a request does."""
@@ -223,6 +229,7 @@ class Sender:
             sent = False
             try:
                 sent = self._deliver(batch)
+                self._grow(len(batch), sent=sent)
             finally:
                 if not sent:
                     # The next round begins behind this batch: one that is poison must not
@@ -232,9 +239,21 @@ class Sender:
                             self._after[held.priority] = held.id
             return sent
 
+    def _grow(self, count: int, *, sent: bool) -> None:
+        """Larger batches while many wait; smaller while they fail, so that poison stands out."""
+        step = max(1, self._batch // 10)
+        if not sent:
+            self._size = max(1, min(self._size, count) // 2)
+            return
+        self._ceiling = min(GROWTH * self._batch, self._ceiling + step)
+        if count >= self._size:
+            self._size = min(GROWTH * self._batch, self._size * 2)
+        else:
+            self._size = min(self._batch, self._size + step)
+
     def _claim(self) -> list[Held]:
         without = self._limits.blocked()
-        size = self._size if self._breaker.is_closed else min(self._size, 10)
+        size = min(self._size, self._ceiling if self._breaker.is_closed else 10)
         batch = self._store.claim(size, MAX_BODY, without, self._after)
         if not batch and self._after:
             self._after = {}
@@ -266,7 +285,7 @@ class Sender:
         most = ATTEMPTS if self._breaker.is_closed else 1
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(
-                lambda error: _may_pass_soon(error) and not self._stopped and not self._hurry
+                lambda error: _may_pass_soon(error, hurry=self._hurry) and not self._stopped
             ),
             wait=tenacity.wait_random_exponential(multiplier=1.0, max=MAX_PAUSE),
             stop=tenacity.stop_after_attempt(most),
@@ -320,7 +339,6 @@ class Sender:
         self._breaker.succeeded()
         self._backoff.reset()
         self._own_until = float("-inf")
-        self._size = min(self._batch, self._size + max(1, self._batch // 10))
         self.state = Delivery(
             delivered=self.state.delivered + len(outcome.taken),
             refused=self.state.refused + len(outcome.refused),
@@ -341,7 +359,7 @@ class Sender:
     def _split(self, batch: Sequence[Held], error: ServerStatusError) -> bool:
         if len(batch) > 1:
             if error.status == 413:
-                self._size = max(1, len(batch) // 2)
+                self._ceiling = max(1, len(batch) // 2)
             half = len(batch) // 2
             first = self._deliver(batch[:half])
             if not first:
@@ -365,8 +383,6 @@ class Sender:
             # Busy is not broken: the breaker is for servers that are.
             self._fail(str(error), self._backoff.after(error), broken=False)
             return
-        if not isinstance(error, KeyRefusedError):
-            self._size = max(1, self._size // 2)
         self._fail(str(error), self._backoff.after(error))
 
     def _fail(self, why: str, pause: float, *, broken: bool = True) -> None:
@@ -380,15 +396,15 @@ class Sender:
         self.state = replace(self.state, error=why, is_open=not self._breaker.is_closed)
 
 
-def _may_pass_soon(error: BaseException) -> bool:
-    """Whether the same request may pass within seconds."""
+def _may_pass_soon(error: BaseException, *, hurry: bool) -> bool:
+    """Whether the same request may pass within seconds; in a hurry, whether it may at once."""
     if isinstance(error, ServerBusyError):
-        return error.status != 429 and error.retry_after is None and not error.rate_limits
-    return isinstance(error, ServerUnreachableError) and error.reason in (
-        "timeout",
-        "network",
-        "connect",
-    )
+        told = error.status == 429 or error.retry_after is not None or bool(error.rate_limits)
+        return not told and not hurry
+    if isinstance(error, ServerUnreachableError):
+        # A connection that was kept and that the server has closed meanwhile breaks just once.
+        return error.reason == "network" or (error.reason in ("timeout", "connect") and not hurry)
+    return False
 
 
 def _uninstrumented() -> AbstractContextManager[Any]:

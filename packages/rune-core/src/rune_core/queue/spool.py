@@ -246,6 +246,16 @@ class Spool:
 
         self._do(work)
 
+    def last(self) -> int:
+        """The number of the newest event that waits; 0 when none does."""
+        return self._do(lambda db: _one(db, "SELECT coalesce(max(id), 0) FROM events"))
+
+    def is_clear(self, last: int) -> bool:
+        """Whether no event up to that number waits any more."""
+        return self._do(
+            lambda db: not _one(db, f"SELECT EXISTS (SELECT 1 FROM events WHERE id <= {last:d})")  # noqa: S608 - a number
+        )
+
     def figures(self) -> Figures:
         """What is in it."""
 

@@ -178,6 +178,23 @@ class Store:
             self._settle(Counter(row.category for row in here))
             self._lose([Loss("dead_letters_full", row.category, 1) for row in here])
 
+    def last(self) -> int:
+        """The number of the newest event in the spool; 0 when there is none, or it cannot be told.
+
+        For ``is_clear``, after which everything that waited at this moment was dealt with.
+        """
+        try:
+            return self.spool.last() if self._usable() else 0
+        except SpoolError:
+            return 0
+
+    def is_clear(self, last: int) -> bool:
+        """Whether nothing up to ``last``, nor anything in memory, waits any more."""
+        try:
+            return not self.reserve and (not last or self.spool.is_clear(last))
+        except SpoolError:
+            return False
+
     def figures(self) -> Figures | None:
         """What is in the spool; None when that cannot be told."""
         try:

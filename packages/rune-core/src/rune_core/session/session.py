@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from contextvars import ContextVar
 from itertools import count
 from threading import Lock
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from rune_core.ids import safe_name
@@ -13,6 +15,13 @@ from rune_core.session.cache import EvidenceCache
 from rune_core.session.ledger import Ledger
 from rune_core.session.progress import Progress
 from rune_core.session.sources import Sources, Trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+OnTold: TypeAlias = "Callable[[Session, str, Trust, str | None], None]"
+"""Hears of the texts that a session is told about, with their source."""
 
 
 class Session:
@@ -40,6 +49,8 @@ class Session:
         framework: str | None = None,
         cache_size: int = 2048,
         traced: bool = True,
+        on_told: OnTold | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = session_id or uuid4().hex
         self.agent_id = agent_id
@@ -47,10 +58,11 @@ class Session:
         self.framework = framework
         self.cache = EvidenceCache(cache_size)
         self.sources = Sources() if traced else None
-        self.budgets = Ledger()
-        self.repeats = Ledger()
-        self.progress = Progress()
+        self.budgets = Ledger(clock=clock)
+        self.repeats = Ledger(clock=clock)
+        self.progress = Progress(clock)
         self._sequence = count(1)
+        self._on_told = on_told
 
     def user(self, text: str) -> None:
         """Say that the user said ``text``. Scanning it as ``input`` says so too."""
@@ -70,8 +82,13 @@ class Session:
         self._remember(text, Trust.UNTRUSTED, source)
 
     def _remember(self, text: str, trust: Trust, source: str | None = None) -> None:
+        message_id = f"{trust}:{hash(text)}"
+        # Adapters tell the system prompt with every model call.
+        known = self.sources is not None and self.sources.knows(message_id)
+        if self._on_told is not None and not known:
+            self._on_told(self, text, trust, source)
         if self.sources is not None:
-            self.sources.add(text, trust, tool=source, message_id=f"{trust}:{hash(text)}")
+            self.sources.add(text, trust, tool=source, message_id=message_id)
 
     def next_sequence(self) -> int:
         """The number of the next scan or call in this session, from 1."""

@@ -224,6 +224,10 @@ class Sources:
         """Say that this memory misses a part of the run, as after a resume."""
         self._evicted = True
 
+    def knows(self, message_id: str) -> bool:
+        """Whether the text of a message is kept."""
+        return message_id in self._kept
+
     def __len__(self) -> int:
         return len(self._kept)
 

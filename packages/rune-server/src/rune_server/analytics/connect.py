@@ -72,6 +72,7 @@ class Target:
         policy: The server's storage policy, such as one with an encrypted disk.
         memory_bytes: What the embedded ClickHouse may take in all.
         readers: Threads that read.
+        backups: The one folder that the embedded one may write back-ups to and read them from.
     """
 
     database: str
@@ -84,6 +85,7 @@ class Target:
     policy: str | None = None
     memory_bytes: int = 4_000_000_000
     readers: int = 3
+    backups: Path | None = None
 
 
 class Store:
@@ -150,6 +152,53 @@ class Store:
         return await self.read(
             lambda client: list(client.query(sql, parameters=dict(parameters)).result_rows)
         )
+
+    async def back_up(self, place: str) -> None:
+        """Back the database up while it is in use.
+
+        Args:
+            place: Where to, as ClickHouse says it: ``File('…')`` (see ``file_place``), ``Disk('…',
+                '…')``. The embedded one writes only into ``target.backups``.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+            ConfigurationError: It refuses the place.
+        """
+        await self._administer(f"BACKUP DATABASE {self.database}{self._on_cluster} TO {place}")
+
+    async def restore(self, place: str, database: str) -> None:
+        """Make the database out of a back-up of ``database``. It must not exist.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+            ConfigurationError: The back-up is damaged, or the database exists and is not empty.
+        """
+        await self._administer(
+            f"RESTORE DATABASE {database} AS {self.database}{self._on_cluster} FROM {place}"
+        )
+
+    @property
+    def _on_cluster(self) -> str:
+        return Placement(self.target.cluster).on_cluster
+
+    async def _administer(self, sql: str) -> None:
+        """Run a long statement on a handle of its own: writing goes on meanwhile."""
+
+        def run() -> None:
+            with self._faults():
+                client = self._connect(writer=True)
+                try:
+                    client.command(sql)
+                finally:
+                    with suppress(ClickHouseError):
+                        client.close()
+
+        try:
+            await asyncio.to_thread(run)
+        except ClickHouseError as error:
+            raise ConfigurationError(
+                f"ClickHouse refuses a back-up or to restore one: {str(error)[:300]}"
+            ) from None
 
     async def close(self) -> None:
         """Wait for what runs and let go of every handle."""
@@ -225,7 +274,11 @@ def _embedded(target: Target, settings: dict[str, object]) -> Client:
         name = str(target.path)
         if name not in _placed:
             target.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _placed[name] = str(write_configuration(target.path, target.keys, target.memory_bytes))
+            _placed[name] = str(
+                write_configuration(
+                    target.path, target.keys, target.memory_bytes, backups=target.backups
+                )
+            )
         variables = key_variables(target.keys)
         os.environ.update(variables)
         try:
@@ -245,6 +298,12 @@ def _embedded(target: Target, settings: dict[str, object]) -> Client:
         finally:
             for variable in variables:
                 os.environ.pop(variable, None)
+
+
+def file_place(path: Path) -> str:
+    """A folder as ``BACKUP … TO`` and ``RESTORE … FROM`` take it."""
+    quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"File('{quoted}')"
 
 
 def _create(client: Client, sql: Sequence[str]) -> None:

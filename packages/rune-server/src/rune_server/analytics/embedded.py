@@ -36,8 +36,9 @@ _TEMPLATE = """<clickhouse>
     <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
     <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
   </merge_tree>
-{disks}</clickhouse>
+{backups}{disks}</clickhouse>
 """
+_BACKUPS = "  <backups><allowed_path>{path}/</allowed_path></backups>\n"
 _DISKS = """  <storage_configuration>
     <disks>
       <rune_plain><type>local</type><path>{path}/</path></rune_plain>
@@ -61,13 +62,16 @@ def key_variables(keys: Sequence[bytes]) -> dict[str, str]:
     return {f"{_VARIABLE}_{number}": key.hex() for number, key in enumerate(keys)}
 
 
-def write_configuration(folder: Path, keys: Sequence[bytes], memory_bytes: int) -> Path:
+def write_configuration(
+    folder: Path, keys: Sequence[bytes], memory_bytes: int, *, backups: Path | None = None
+) -> Path:
     """Write the configuration beside the data; the file holds no key.
 
     Args:
         folder: The data folder.
         keys: 32 bytes each, the current one first; none for data in the clear.
         memory_bytes: What the engine may take.
+        backups: The folder that back-ups may be in; without one there can be none.
 
     Raises:
         ConfigurationError: A key's length is wrong, or one that the data needs is missing.
@@ -87,7 +91,10 @@ def write_configuration(folder: Path, keys: Sequence[bytes], memory_bytes: int) 
         )
     file = folder / "clickhouse.xml"
     marks = min(memory_bytes // 16, 512_000_000)
-    file.write_text(_TEMPLATE.format(memory=memory_bytes, marks=marks, disks=disks))
+    allowed = "" if backups is None else _BACKUPS.format(path=escape(str(backups)))
+    file.write_text(
+        _TEMPLATE.format(memory=memory_bytes, marks=marks, disks=disks, backups=allowed)
+    )
     return file
 
 

@@ -24,8 +24,16 @@ _CACHE_SECONDS = 30.0
 _MAX_CACHED = 100_000
 
 
-def targets(settings: Settings, vault: Vault) -> Mapping[str, Target]:
-    """Where each region's events are kept: two databases of one store, or a store each."""
+def targets(settings: Settings, vault: Vault, backups: Path | None = None) -> Mapping[str, Target]:
+    """Where each region's events are kept: two databases of one store, or a store each.
+
+    Args:
+        settings: The settings.
+        vault: For the keys of an encrypted disk.
+        backups: Where the embedded one may read and write back-ups; by default where back-ups are
+            made.
+    """
+    backups = backups or settings.backup_dir or settings.data_dir / "backups"
     found = {}
     for region, dsn in (
         ("us", settings.analytics_dsn),
@@ -37,6 +45,7 @@ def targets(settings: Settings, vault: Vault) -> Mapping[str, Target]:
                 path=settings.data_dir / "analytics",
                 keys=tuple(key for _, key in vault.keys(_PURPOSE)),
                 memory_bytes=settings.chdb_memory_bytes,
+                backups=backups,
             )
         else:
             found[region] = _server(dsn, region)

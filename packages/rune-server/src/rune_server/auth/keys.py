@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rune_server.platform import Platform
     from rune_server.state import State
 
+HEADER = b"x-rune-key"
 PREFIX = "rune_live_"
 TOPIC = "keys"
 CACHE_SECONDS = 1.0

@@ -60,6 +60,7 @@ class State:
         # SQLite has one writer. Waiting here is fair and costs nothing; waiting inside SQLite
         # polls.
         self._writer: asyncio.Lock | None = asyncio.Lock() if self.dialect == "sqlite" else None
+        self._writing: asyncio.Task[object] | None = None
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
@@ -74,8 +75,16 @@ class State:
             async with self._transaction(self._write) as session:
                 yield session
             return
-        async with self._writer, self._transaction(self._write) as session:
-            yield session
+        task = asyncio.current_task()
+        if self._writing is task:
+            raise RuntimeError("a transaction that writes, inside another of the same task")
+        async with self._writer:
+            self._writing = task
+            try:
+                async with self._transaction(self._write) as session:
+                    yield session
+            finally:
+                self._writing = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

@@ -54,6 +54,8 @@ class Invitation(Base):
     email: Mapped[str] = mapped_column(String(254))
     role: Mapped[str] = mapped_column(String(8))
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    mailed: Mapped[bool]
+    """Whether it went out by mail, so that accepting it proves the address."""
     invited_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]

@@ -22,6 +22,8 @@ class User(Base):
     password_bcrypt: Mapped[str | None] = mapped_column(String(60))
     """None for those who only sign in with GitHub or Google."""
     email_verified_at: Mapped[datetime | None]
+    awaits_verification: Mapped[bool] = mapped_column(default=False)
+    """Signed up by themselves, and the address is not proven yet."""
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     totp_confirmed_at: Mapped[datetime | None]
     totp_last_step: Mapped[int] = mapped_column(default=0)
@@ -67,6 +69,20 @@ class OneTimeToken(Base):
     used_at: Mapped[datetime | None]
 
 
+class OAuthAttempt(Base):
+    """A sign-in that is away at GitHub or Google. Deleted when it comes back: none comes twice."""
+
+    __tablename__ = "oauth_attempts"
+
+    state_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser_sha256: Mapped[str] = mapped_column(String(64))
+    """Of a cookie: only the browser that began may end it."""
+    provider: Mapped[str] = mapped_column(String(16))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    """PKCE verifier, nonce, and where to go afterwards."""
+    expires_at: Mapped[datetime]
+
+
 class UserSession(Base):
     """One browser that a user is signed in with. The cookie's token names it."""
 
@@ -74,6 +90,7 @@ class UserSession(Base):
 
     id: Mapped[NewId]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    secret_sha256: Mapped[str] = mapped_column(String(64))
     method: Mapped[str] = mapped_column(String(16))
     """How it was opened: password, github, google, invitation."""
     second_factor: Mapped[bool]

@@ -9,6 +9,7 @@
         ├── UnauthenticatedError    401  no valid key or session
         ├── ForbiddenError          403  known, but not allowed
         ├── NotFoundError           404  does not exist, or not in the caller's organisation
+        ├── RequestTimeoutError     408  the body came too slowly
         ├── ConflictError           409  does not fit with what is there
         ├── PreconditionFailedError 412  changed since the caller read it
         ├── TooLargeError           413
@@ -110,6 +111,12 @@ class NotFoundError(ProblemError):
     """Nothing of this id in the caller's organisation."""
 
     status, title, default_code = 404, "Not found", "not_found"
+
+
+class RequestTimeoutError(ProblemError):
+    """The body came too slowly."""
+
+    status, title, default_code = 408, "Request timeout", "timeout"
 
 
 class ConflictError(ProblemError):

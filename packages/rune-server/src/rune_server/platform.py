@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rune_server.analytics import Analytics, open_analytics
 from rune_server.analytics.targets import region_of, targets
 from rune_server.clock import Clock, SystemClock
+from rune_server.ingest import Ingest, open_ingest
+from rune_server.limits import Limits
 from rune_server.mailer import Mailer
 from rune_server.state import migrations, open_state
 from rune_server.storage.master import open_vault
@@ -48,7 +50,7 @@ class Platform:
         state: Organisations, people, keys, policies, alerts, audit.
         analytics: Events.
         bus: Messages to other parts and processes.
-        limits: Rates.
+        limits: Rates and open requests.
         vault: Seals what is stored.
         clock: The time.
         mailer: Sends mail.
@@ -56,6 +58,7 @@ class Platform:
         sessions: Tells whether people's sessions still stand.
         signing: Signs and verifies sessions' tokens.
         attempts: Counts sign-ins and the like.
+        ingest: Takes events in; None in roles that do not.
         stopping: Set when the process begins to shut down: streams end then.
     """
 
@@ -64,7 +67,7 @@ class Platform:
     state: State
     analytics: Analytics
     bus: Bus
-    limits: Any
+    limits: Limits
     vault: Vault
     clock: Clock
     mailer: Mailer
@@ -72,6 +75,7 @@ class Platform:
     sessions: SessionDirectory
     signing: SigningKeys
     attempts: Attempts
+    ingest: Ingest | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -112,6 +116,12 @@ async def open_platform(
         stack.push_async_callback(bus.close)
         if analytics is None:
             analytics = await stack.enter_async_context(open_analytics(targets(settings, vault)))
+        analytics = Analytics(analytics.stores, region_of(state))
+        limits = Limits(settings.redis_dsn or None)
+        stack.push_async_callback(limits.close)
+        ingest = None
+        if role in (Role.ALL, Role.EDGE):
+            ingest = await stack.enter_async_context(open_ingest(settings, vault, analytics, bus))
         keys = KeyDirectory(state, bus, clock)
         sessions = SessionDirectory(state, bus, clock)
         attempts = Attempts(settings)
@@ -122,9 +132,9 @@ async def open_platform(
             settings=settings,
             role=role,
             state=state,
-            analytics=Analytics(analytics.stores, region_of(state)),
+            analytics=analytics,
             bus=bus,
-            limits=None,
+            limits=limits,
             vault=vault,
             clock=clock,
             mailer=Mailer(settings),
@@ -132,6 +142,7 @@ async def open_platform(
             sessions=sessions,
             signing=SigningKeys(state, vault, clock),
             attempts=attempts,
+            ingest=ingest,
         )
 
 

@@ -124,6 +124,9 @@ class Settings:
     ip_requests_per_second: int = _setting(
         values.positive, 200, "requests a second from one address, before its key is looked at"
     )
+    key_requests_per_second: int = _setting(
+        values.positive, 2000, "requests a second with one API key"
+    )
     ip_connections: int = _setting(values.positive, 100, "open requests from one address")
     spool_bytes: int = _setting(values.bytes_, 2_147_483_648, "largest spool; then 503")
     chdb_memory_bytes: int = _setting(

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from rune_server.analytics import conditions, rows
+from rune_server.analytics.batches import insert_lines
 from rune_server.analytics.model import UsageRow
 from rune_server.analytics.schema import BY_AGENT, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from clickhouse_connect.driver.client import Client
+    from collections.abc import Iterable, Mapping
 
     from rune_core.event.schema import Event
     from rune_server.analytics.connect import Store
@@ -36,27 +35,18 @@ async def insert(
     batch: UUID | None = None,
 ) -> int:
     """Write events in one go. A batch of the same id is written once, however often it is sent."""
-    before = rows.prefix(organisation_id, retention_days, received_at or datetime.now(UTC))
-    lines = [rows.line(before, event) for event in events]
-    if lines:
-        await write(store, batch or uuid4(), lines)
-    return len(lines)
-
-
-async def write(store: Store, batch: UUID, lines: Sequence[bytes]) -> None:
-    """Write lines (see ``rows.line``) as one batch; again under the same id changes nothing."""
-    await store.write(lambda client: write_lines(client, store.database, batch, lines))
-
-
-def write_lines(client: Client, database: str, batch: UUID, lines: Sequence[bytes]) -> None:
-    """``write``, on the writer's thread."""
-    mark = f'{{"batch":"{batch}",'.encode()
-    body = b"\n".join([mark + line[1:] for line in lines])
-    client.command(
-        f"INSERT INTO {database}.events SETTINGS insert_deduplication_token = '{batch}' "
-        "FORMAT JSONEachRow",
-        data=body,
+    events = list(events)
+    if not events:
+        return 0
+    batch = batch or uuid4()
+    before = rows.prefix(organisation_id, retention_days, received_at or datetime.now(UTC), batch)
+    lines = rows.lines(before, events)
+    await store.write(
+        lambda client: insert_lines(
+            client, store.database, batch, lines, embedded=store.is_embedded
+        )
     )
+    return len(events)
 
 
 async def purge(store: Store, organisation_id: UUID, before: datetime) -> int:

@@ -51,22 +51,32 @@ _OPTIONAL = frozenset(
         "adapter",
     )
 )
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def prefix(organisation_id: UUID, retention_days: int, received_at: datetime) -> bytes:
+def prefix(organisation_id: UUID, retention_days: int, received_at: datetime, batch: UUID) -> bytes:
     """What stands before every event of a request in its line."""
-    at = received_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     return (
         f'{{"organisation_id":"{organisation_id}","retention_days":{retention_days},'
-        f'"received_at":"{at}Z",'
+        f'"received_at":"{timestamp(received_at)}","batch":"{batch}",'
     ).encode()
 
 
-def line(before: bytes, event: Event, *, skewed: bool = False) -> bytes:
-    """One event as a line to insert, without its line break."""
-    body = _encode(event)
-    return before + (b'"skewed":true,' if skewed else b"") + body[1:]
+def lines(before: bytes, events: Sequence[Event]) -> bytes:
+    """Events as lines to insert, each with its line break."""
+    # Line breaks stand between events only: within JSON they are escaped.
+    return (b"\n" + before).join((b"\n" + _encode_lines(events)).split(b"\n{"))[1:]
+
+
+def timestamp(at: datetime) -> str:
+    """A moment as events spell it: RFC 3339, UTC, milliseconds."""
+    at = at.astimezone(UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
+def moment(text: str) -> datetime:
+    """The moment that ``timestamp`` spelled."""
+    return datetime.fromisoformat(text)
 
 
 def event_row(row: Sequence[Any]) -> EventRow:

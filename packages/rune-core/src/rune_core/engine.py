@@ -19,6 +19,7 @@ from rune_core.rates import RateCounter
 from rune_core.session.accounts import SharedAccounts
 from rune_core.stats import Tally
 from rune_core.tool_pins import ToolPins
+from rune_core.tool_profiles import ToolProfiles
 from rune_core.tools_seen import ToolsSeen
 from rune_scanner.finding import Surface
 
@@ -78,6 +79,7 @@ class Engine:
         )
         self.tools = ToolsSeen()
         self.pins = ToolPins()
+        self.profiles = ToolProfiles()
         self.connection: Connection | None = None
         self.sync: PolicySync | None = None
         if config.url is not None or config.api_key is not None:
@@ -214,7 +216,7 @@ class Engine:
         """Count a result and emit its event. Never raises."""
         try:
             self.tally.add(result)
-            if self.sync is not None and context.tool is not None:
+            if context.tool is not None:
                 self.tools.note(
                     context.agent_id, context.tool, tool_risk, context.tool_definition_hash
                 )

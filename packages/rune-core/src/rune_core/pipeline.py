@@ -32,7 +32,7 @@ from rune_core.result import ScanResult
 from rune_core.session.cache import Evidence
 from rune_core.session.call import CallFacts, call_facts
 from rune_core.session.sources import Trust
-from rune_core.tool_risk import Risk, infer
+from rune_core.tool_risk import Risk, declared, infer
 from rune_core.values import Rendered, restore
 from rune_core.verdict import Verdict, fold
 from rune_scanner.finding import Severity, Surface
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.policy.model import FailRule
     from rune_core.rates import Taken
+    from rune_core.tool_risk import ToolProfile
     from rune_scanner.finding import Finding
 
 _log = logging.getLogger("rune_core.pipeline")
@@ -107,6 +108,8 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     if deferred:
         return result
     _count(request.context, result, stopped=stopped)
+    if request.context.surface is Surface.TOOL_DEFINITION and request.context.tool and not stopped:
+        engine.profiles.note(request.context.tool, request.value)
     engine.record(result, request.context, state.tool_risk, request.value)
     if engine.journal is not None:
         engine.journal.decided(result, request.context, request.rendered)
@@ -140,7 +143,10 @@ def _steps(
     state.on_error = policy.on_error
     state.tool_risk = context.tool_risk
     if state.tool_risk is None and context.tool is not None:
-        state.tool_risk = policy.for_tool(context.tool).risk
+        rules = policy.for_tool(context.tool)
+        profile = engine.profiles.of(context.tool)
+        undeclared = rules.declared_risk is None and rules.declared_capabilities is None
+        state.tool_risk = profile.risk.value if profile and undeclared else rules.risk
     yield from _gather(request, engine, policy, state)
     _remember(request, state)
     evaluation = _evaluate(policy, request, engine, state)
@@ -293,18 +299,29 @@ _TRUST = {
 }
 
 
-def _trace(request: Request, policy: CompiledPolicy, state: _State) -> Activation:
+def _profile(
+    context: ScanContext, policy: CompiledPolicy, engine: Engine, arguments: Mapping[str, object]
+) -> ToolProfile:
+    """What the tool can do: as declared, else as its definition tells, else as its name does."""
+    assert context.tool is not None
+    rules = policy.for_tool(context.tool)
+    if rules.declared_capabilities is not None:
+        profile = declared(context.tool, rules.declared_capabilities)
+    else:
+        known = engine.profiles.of(context.tool)
+        profile = infer(context.tool, schema=arguments) if known is None else known
+    risk = context.tool_risk or rules.declared_risk
+    return profile if risk is None else replace(profile, risk=Risk(risk), evidence="declared")
+
+
+def _trace(request: Request, policy: CompiledPolicy, engine: Engine, state: _State) -> Activation:
     """What conditions may ask about a call."""
     context = request.context
     assert context.tool is not None
     value = request.value
     arguments = value if isinstance(value, Mapping) else {"args": value}
-    profile = infer(context.tool, schema=arguments)
-    risk = context.tool_risk or policy.for_tool(context.tool).declared_risk
-    if risk is not None:
-        profile = replace(profile, risk=Risk(risk), evidence="declared")
     state.call = call_facts(
-        profile,
+        _profile(context, policy, engine, arguments),
         arguments,
         context.session.sources,
         context.session.counters.seen_from(context.tool),
@@ -323,7 +340,7 @@ def _evaluate(
         if context.surface is Surface.TOOL_CALL and context.tool is not None:
             rules = policy.for_tool(context.tool)
             if rules.calls or rules.names:
-                call = _trace(request, policy, state)
+                call = _trace(request, policy, engine, state)
             limits = [
                 rule for rule in rules.limits if rule.concerns(context.tool, context.agent_id, tags)
             ]

@@ -23,7 +23,7 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
-from rune_core.tool_risk import infer
+from rune_core.tool_risk import Capability, declared, infer
 from rune_scanner.finding import Surface, Threat
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class ToolRules:
         names: What the conditions among them read.
         risk: ``low``, ``medium`` or ``high``: as the policies say, else as its name tells.
         declared_risk: What the policies say; None when they do not.
+        declared_capabilities: What it can do, as the policies say; None when they do not.
     """
 
     hits: tuple[CompiledRule, ...]
@@ -55,6 +56,7 @@ class ToolRules:
     calls: tuple[CompiledRule, ...]
     risk: str
     declared_risk: str | None = None
+    declared_capabilities: frozenset[Capability] | None = None
     budgets: tuple[CompiledRule, ...] = ()
     sequences: tuple[tuple[CompiledRule, tuple[int, ...]], ...] = ()
     names: frozenset[str] = frozenset()
@@ -145,6 +147,11 @@ class CompiledPolicy:
             for file in (*bundle, *files, *base)
             for risk, tools in file.tool_risk
         ]
+        self._capabilities = [
+            (Capability(capability), globs(tools))
+            for file in (*bundle, *files, *base)
+            for capability, tools in file.tool_capabilities
+        ]
         self._regex_surfaces = {
             rule_id: rule.surfaces
             for rule in rules
@@ -230,13 +237,16 @@ class CompiledPolicy:
             if exemption.when is not None and (not exemption.tools or globs(exemption.tools)(tool)):
                 names |= exemption.when.names
         said = next((risk for risk, tools in self._risks if tools(tool)), None)
-        risk = said or infer(tool).risk.value
+        capabilities = frozenset(what for what, tools in self._capabilities if tools(tool)) or None
+        told = infer(tool) if capabilities is None else declared(tool, capabilities)
+        risk = said or told.risk.value
         return ToolRules(
             hits=tuple(hits),
             limits=tuple(limits),
             calls=tuple(calls),
             risk=risk,
             declared_risk=said,
+            declared_capabilities=capabilities,
             budgets=tuple(budgets),
             sequences=tuple(sequences),
             names=frozenset(names),

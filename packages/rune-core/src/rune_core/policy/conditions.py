@@ -16,8 +16,9 @@ name                type        what it is
 ``asked_by_text``   bool        a text the agent read asks for this kind of call
 ``delegated``       bool        the user told the agent to do what some text says
 ``instruction``     double      how much the places the arguments came from read as instructions
-``session``         map         counts before the call: ``session.calls``, ``session.same_tool``, …
 ``findings``        list        what was found in the call: ``rule``, ``threat``, ``confidence``
+``session``         map         counts before the call: ``calls``, ``same_tool``, ``refused``,
+                                ``untrusted``, ``flagged`` and ``tokens``
 ``agent``           string      the agent's id; "" when unnamed
 ``tags``            list        the agent's tags
 ==================  ==========  ==================================================================

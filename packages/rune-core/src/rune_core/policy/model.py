@@ -392,6 +392,7 @@ class PolicyFile:
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
     tool_risk: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tool_capabilities: tuple[tuple[str, tuple[str, ...]], ...] = ()
     on_error: tuple[FailRule, ...] = ()
     defaults: bool = True
     audience: Audience = EVERYBODY

@@ -25,6 +25,7 @@ from rune_core.policy.load import EXEMPTION_KEYS, FAIL_KEYS, TOP_KEYS, VERSION
 from rune_core.policy.model import Extent, Mode, Remember
 from rune_core.policy.names import ACTION_ALIASES, DIRECTIONS, THREAT_ALIASES
 from rune_core.policy.rules import COMMON_KEYS, DEFAULT_ACTION, KIND_KEYS
+from rune_core.tool_risk import Capability
 from rune_scanner.finding import Severity, Surface, Threat
 
 if TYPE_CHECKING:
@@ -188,6 +189,12 @@ def json_schema() -> dict[str, Any]:
                     "properties": dict.fromkeys(TOOL_RISKS, _TEXTS),
                     "additionalProperties": False,
                     "description": "What a wrong call of a tool can do, by globs of tool names.",
+                },
+                "tool_capabilities": {
+                    "type": "object",
+                    "properties": dict.fromkeys(sorted(Capability), _TEXTS),
+                    "additionalProperties": False,
+                    "description": "What a call of a tool can do, by globs of tool names.",
                 },
                 "on_error": {
                     "anyOf": [_KEYS["then"][0], {"type": "array", "items": fail}],

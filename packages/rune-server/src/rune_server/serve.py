@@ -25,10 +25,11 @@ from rune_server.asgi import application
 from rune_server.errors import ConfigurationError
 from rune_server.platform import Role, open_platform
 from rune_server.storage import at_rest
-from rune_server.tls import Certificate, certificate
+from rune_server.tls import Certificate, certificate, readable_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rune_server.asgi import App, Receive, Scope, Send
     from rune_server.clock import Clock
@@ -97,13 +98,18 @@ async def serve(
     async with open_platform(settings, role, clock=clock) as platform:
         _name_stores(settings, vault)
         requests = Requests(application(platform))
-        server = _server(settings, found, requests)
         async with jobs.running(platform):
-            await _until_stopped(platform, server, requests, lambda: ready and ready(found))
+            with readable_key(found) as key_path:
+                server = _server(settings, found, key_path, requests)
+                serving = asyncio.create_task(server.serve(), name="http")
+                await _opened(settings, serving)
+            if ready is not None:
+                ready(found)
+            await _until_stopped(platform, server, serving, requests)
     _log.info("stopped")
 
 
-def _server(settings: Settings, found: Certificate, app: Any) -> Server:
+def _server(settings: Settings, found: Certificate, key_path: Path, app: Any) -> Server:
     return Server(
         app,
         address=settings.host,
@@ -116,14 +122,13 @@ def _server(settings: Settings, found: Certificate, app: Any) -> Server:
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
         log_enabled=False,
         ssl_cert=found.path,
-        ssl_key=found.key_path,
-        ssl_key_password=found.password,
+        ssl_key=key_path,
         ssl_protocol_min=SSLProtocols.tls13,
     )
 
 
 async def _until_stopped(
-    platform: Platform, server: Server, requests: Requests, ready: Callable[[], object]
+    platform: Platform, server: Server, serving: asyncio.Task[None], requests: Requests
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -136,11 +141,8 @@ async def _until_stopped(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
-    serving = asyncio.create_task(server.serve(), name="http")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await _opened(platform.settings, serving)
-        ready()
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise ConfigurationError("the HTTP server ended by itself; see the log")

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -18,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
@@ -28,7 +32,6 @@ from rune_server.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from rune_server.settings import Settings
     from rune_server.storage import Vault
@@ -78,6 +81,30 @@ def certificate(settings: Settings, vault: Vault, now: datetime) -> Certificate:
         _make(settings, path, key_path, password, now)
     found = x509.load_pem_x509_certificate(path.read_bytes())
     return _described(found, path, key_path, password, ours=True)
+
+
+@contextmanager
+def readable_key(found: Certificate) -> Iterator[Path]:
+    """The key's file as granian reads it: it can read no encrypted keys of elliptic curves.
+
+    An encrypted key lies open for the length of the block, in memory where the system has a place
+    for that, and readable by its owner alone.
+    """
+    if found.password is None:
+        yield found.key_path
+        return
+    key = load_pem_private_key(found.key_path.read_bytes(), found.password.encode())
+    opened = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    memory = Path("/dev/shm")  # noqa: S108 - mkstemp makes the name, and its mode
+    number, name = tempfile.mkstemp(
+        prefix="rune-", dir=memory if os.access(memory, os.W_OK) else found.key_path.parent
+    )
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(opened)
+        yield Path(name)
+    finally:
+        Path(name).unlink()
 
 
 def _given(path: Path, key_path: Path, now: datetime) -> Certificate:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -46,6 +49,7 @@ def up(
             )
         )
     )
+    _end()
 
 
 def edge(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
@@ -97,6 +101,15 @@ def _role(name: str, found: Settings) -> None:
     logs.configure(found)
     role: Role = Role(name)
     asyncio.run(serve(found, role, open_vault(found), SystemClock()))
+    _end()
+
+
+def _end() -> None:
+    """End the process: all is closed, and taking embedded ClickHouse down takes three seconds."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _print_first(first: First) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rune_server.auth import web
 from rune_server.auth.middleware import Authentication
 from rune_server.platform import Platform, Role
 
@@ -40,12 +41,15 @@ def application(platform: Platform) -> App:
     if role in (Role.EDGE, Role.WORKER):
         return _with_hsts(edge)
     api = Authentication(_load("rune_server.api", platform), platform)
+    sign_in = web.app(platform)
     dashboard = Authentication(_load("rune_server.dashboard", platform), platform)
 
     async def route(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         if path in HEALTH_PATHS or (scope.get("method"), path) in EDGE_ROUTES:
             await edge(scope, receive, send)
+        elif path in web.PATHS or path in web.CALLBACKS:
+            await sign_in(scope, receive, send)
         elif path.startswith("/v1/") or path == "/v1":
             await api(scope, receive, send)
         else:

@@ -53,7 +53,7 @@ class RuneGroup(TyperGroup):
 
 def build() -> typer.Typer:
     """The command line with everything that is installed."""
-    from rune_core.cli import journal, memory, model, policy, rules
+    from rune_core.cli import events, journal, memory, model, policy, rules
     from rune_core.cli.calibrate import calibrate
     from rune_core.cli.doctor import doctor
     from rune_core.cli.eval import evaluate
@@ -80,6 +80,7 @@ def build() -> typer.Typer:
     app.command("forget")(memory.forget)
     app.add_typer(memory.app, name="memory")
     app.add_typer(model.app, name="model")
+    app.add_typer(events.app, name="events")
     app.command("calibrate")(calibrate)
     app.command("eval")(evaluate)
     app.command("doctor")(doctor)

@@ -63,6 +63,7 @@ def all_checks() -> list[Check]:
     checks.append(Check("configuration", "settings", "ok", "can be used"))
     made = config
     from rune_core.cli.server_checks import server
+    from rune_core.cli.spool_checks import spool
     from rune_core.cli.tool_checks import tools
 
     checks += _run(
@@ -72,6 +73,7 @@ def all_checks() -> list[Check]:
             ("policies", lambda: _policies(made)),
             ("server", lambda: server(made)),
             ("events", lambda: _events(made)),
+            ("events", lambda: spool(made)),
             ("tools", lambda: tools(made)),
             ("plug-ins", lambda: _plugins(made)),
             ("frameworks", _frameworks),

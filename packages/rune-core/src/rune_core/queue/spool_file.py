@@ -116,20 +116,22 @@ class SpoolFile:
         Raises:
             SpoolError: It could not be done.
         """
-        aside: Path | None = None
-        with self._lock:
-            try:
-                result = self._attempt(work)
-            except _DamagedError as error:
-                aside = self._set_aside(error.inode)
+        for _ in range(3):
+            aside: Path | None = None
+            with self._lock:
                 try:
-                    result = self._attempt(work)
-                except _DamagedError:
-                    raise SpoolError("SQLITE_CORRUPT") from None
-            lost, self._lost = self._lost, None
-        if aside is not None or lost is not None:
+                    return self._attempt(work)
+                except _DamagedError as error:
+                    aside = self._set_aside(error.inode)
+                    if aside is None:
+                        continue  # another process did: look at what it put there
+                    with suppress(_RenewedError):
+                        self._attempt(lambda _: None)
+                except _RenewedError:
+                    pass
+                lost, self._lost = self._lost, None
             self._renewed(aside, lost or {})
-        return result
+        raise SpoolError("SQLITE_CORRUPT")
 
     def know(self, counts: Sequence[int]) -> None:
         """Note beside the database how many rows it has, for when it cannot tell any more.
@@ -214,6 +216,8 @@ class SpoolFile:
                     db.execute(statement)
                 self._lost = self._known()
             db.execute("COMMIT")
+            if self._lost is not None:
+                raise _RenewedError
         return db
 
     def _known(self) -> dict[str, int] | None:
@@ -287,6 +291,10 @@ class _DamagedError(Exception):
     def __init__(self, inode: tuple[int, int] | None) -> None:
         self.inode = inode
         super().__init__()
+
+
+class _RenewedError(Exception):
+    """The file was made anew, where there was one before."""
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
+from datetime import datetime  # noqa: TC003 - the API makes schemas of these types
+from typing import Any, Final, Literal
+from uuid import UUID  # noqa: TC003 - as above
 
 RuleKind = Literal["count", "rate", "ratio", "first_seen", "risk_trend", "silence"]
 Severity = Literal["low", "medium", "high", "critical"]

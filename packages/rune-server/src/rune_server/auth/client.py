@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from rune_server.settings import Settings
 
 _BROWSERS = (
     ("Edg", "Edge"),
@@ -49,3 +56,30 @@ class Client:
         if ":" not in self.address:
             return self.address
         return ":".join(re.split(":", self.address)[:4])
+
+
+def client_of(settings: Settings, scope: Scope) -> Client:
+    """The client of a request. ``X-Forwarded-For`` counts only from proxies that are trusted."""
+    agent = forwarded = ""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            agent = value.decode("latin-1")
+        elif name == b"x-forwarded-for":
+            forwarded = f"{forwarded},{value.decode('latin-1')}"
+    peer = scope.get("client")
+    return Client(_address(settings, peer[0] if peer else "", forwarded), agent[:512])
+
+
+def _address(settings: Settings, peer: str, forwarded: str) -> str:
+    """The last address that no trusted proxy has; anybody may have written those before."""
+    trusted = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
+    address = peer
+    for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
+        try:
+            known = ipaddress.ip_address(address)
+            if not any(known in network for network in trusted):
+                break
+            address = str(ipaddress.ip_address(hop))
+        except ValueError:
+            break
+    return address

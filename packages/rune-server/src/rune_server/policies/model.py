@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
+from datetime import datetime  # noqa: TC003 - the API makes schemas of these types
+from typing import Literal
+from uuid import UUID  # noqa: TC003 - as above
 
 PublicationKind = Literal["published", "staged", "aborted", "rolled_back", "withdrawn"]
 

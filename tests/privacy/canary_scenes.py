@@ -11,6 +11,11 @@ from rune_scanner.finding import Threat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+UNPROCESSABLE = (
+    422,
+    {"Content-Type": "application/problem+json"},
+    b'{"title": "no", "status": 422, "code": "invalid"}',
+)
 PHRASES = {"evil": Threat.PROMPT_INJECTION}
 POLICY = """
 version: "1.0"
@@ -106,4 +111,10 @@ SCENES: dict[str, Callable[[], dict[str, Any]]] = {
     "evaluate breaks": lambda: {"crash": "rune_core.pipeline.evaluate"},
     "server refuses": lambda: {"fault": (400, {}, b"no")},
     "server breaks": lambda: {"fault": "garbage"},
+    "server is busy, events wait": lambda: {"fault": (503, {"Retry-After": "600"}, b"")},
+    "server rejects every event": lambda: {"verdict": lambda event: ("schema", "is odd")},
+    "server takes no request": lambda: {"events_fault": UNPROCESSABLE},
+    "spool cannot be written": lambda: {"spool": "in the way"},
+    "spool is damaged": lambda: {"spool": "damaged"},
+    "spool is full": lambda: {"fault": (503, {}, b""), "spool_max_events": 20},
 }

@@ -42,6 +42,7 @@ class Watch:
         self._shown: list[tuple[str, str]] = []
         self._sinks: list[Any] = []
         self._servers: list[Any] = []
+        self._telemetry: list[Any] = []
 
     # -- going in
 
@@ -101,6 +102,10 @@ class Watch:
         """A recording server whose ``requests`` are searched."""
         self._servers.append(server)
 
+    def telemetry(self, telemetry: Any) -> None:
+        """An OpenTelemetry set-up whose exports are searched."""
+        self._telemetry.append(telemetry)
+
     # -- the end
 
     def found(self) -> list[str]:
@@ -156,6 +161,9 @@ class Watch:
             for request in list(server.requests):
                 yield f"{request.method} {request.path}", request.raw
                 yield f"{request.method} {request.path}", _unpacked(request.body)
+        for telemetry in self._telemetry:
+            for what, exported in telemetry.exports():
+                yield what, exported
         for path in sorted(self._state.rglob("*")):
             if path.is_file():
                 yield f"the file {path.relative_to(self._state)}", path.read_bytes()

@@ -13,9 +13,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "rune_core" / "bundle"))
 
 from canary_scenes import PHRASES, POLICY, SCENES, BrokenSink
+from canary_telemetry import Telemetry
 from canary_watch import Watch
 from local_rune_server import KEY, RuneServer, document
 
+from rune_core import ShieldConfig
+from rune_core.connection import Connection
+from rune_core.queue.spool_file import ENDING
 from rune_core.testing import FakeScanner, shield_for_tests
 
 if TYPE_CHECKING:
@@ -42,7 +46,9 @@ def watch(state: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
 
 
 @pytest.fixture
-def make_shield(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Shield]]:
+def make_shield(
+    watch: Watch, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Shield]]:
     """The Shield of a scene: it finds fixed words, and every way out is watched."""
     made: list[Shield] = []
     servers: list[RuneServer] = []
@@ -53,8 +59,15 @@ def make_shield(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         servers.append(server)
         server.publish(document("p", 'version: "1.0"\nrules: []\n'))
         server.fault = settings.pop("fault", None)
+        server.verdict = settings.pop("verdict", server.verdict)
+        if "events_fault" in settings:
+            server.faults["/v1/events"] = settings.pop("events_fault")
+            monkeypatch.setattr("rune_core.queue.sender.MAX_BURIED_IN_A_ROW", 20)
+        hinder(state, server, settings.pop("spool", ""))
         sink = BrokenSink()
         watch.sink(sink)
+        telemetry = Telemetry()
+        watch.telemetry(telemetry)
         watch.server(server)
         crash = settings.pop("crash", None)
         if crash:
@@ -67,6 +80,7 @@ def make_shield(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
             *settings.pop("plugins", ()),
             FakeScanner(PHRASES),
             sink,
+            telemetry,
             url=server.url,
             api_key=KEY,
             allow_http=True,
@@ -82,6 +96,19 @@ def make_shield(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         shield.close(20.0)
     for server in servers:
         server.stop()
+
+
+def hinder(state: Path, server: RuneServer, how: str) -> None:
+    """Keep the spool from working."""
+    folder = state / "spool"
+    if how == "in the way":
+        state.mkdir()
+        folder.write_text("a file")
+    elif how == "damaged":
+        folder.mkdir(parents=True)
+        settings = {"url": server.url, "api_key": KEY, "allow_http": True}
+        name = Connection(ShieldConfig(**settings)).identity
+        (folder / f"{name}{ENDING}").write_bytes(b"no database" * 1000)
 
 
 @pytest.fixture

@@ -125,6 +125,21 @@ def test_nothing_comes_out(
     finish(shield, planted=200)
 
 
+def test_the_watch_sees_what_goes_to_a_server(
+    watch: Watch, make_shield: Callable[[str], Shield]
+) -> None:
+    """A name that looks like one does leave: it is found in the spool, the request and the span."""
+    for scene in ("raise", "server is busy, events wait", "server rejects every event"):
+        with make_shield(scene) as shield:
+            shield.validate_action(watch.canary(scene), {})
+            shield.flush(20.0)
+    found = "\n".join(watch.found())
+    assert "raise: as it is in POST /v1/events" in found
+    assert "raise: as it is in a span" in found
+    for scene in ("server is busy, events wait", "server rejects every event"):
+        assert f"{scene}: as it is in the file spool/" in found
+
+
 def test_the_watch_can_see(watch: Watch, state: Any) -> None:
     """Each way out is really watched: a leak through it is found and named."""
     sink = RecordingSink()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rune_scanner import builtin_rules
-from rune_scanner.rules import patterns
+from rune_scanner.rules import patterns, required
 
 RULES = tuple(builtin_rules())
 
@@ -100,6 +100,36 @@ def test_spaces_expand_outside_classes_and_escapes_only() -> None:
     assert patterns.expand_spaces("[^] ] ") == f"[^] ]{patterns.BETWEEN_WORDS}"
 
 
+def holds_at_edges(text: str, keyword: str) -> bool:
+    """Whether ``text`` holds ``keyword``, with no letter or digit where its marks say so."""
+    plain = required.plain(keyword)
+    before = "(?<![A-Za-z0-9])" if keyword[0] == required.EDGE else ""
+    behind = "(?![A-Za-z0-9])" if keyword[-1] == required.EDGE else ""
+    return re.search(before + re.escape(plain) + behind, text) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needs"),
+    [
+        (r"\bact as", {("<act as",)}),
+        (r"\bact\s{1,4}as\b", {("<act>",), ("<as>",)}),
+        (r"\b(?:dan|aim)s?\b", {("<aim>", "<aims>", "<dan>", "<dans>")}),
+        (r"[^\w]key[=:]{1,2}\w", {("<key>",)}),
+        (r"(?:^|\W)foo(?:bar)?-", {("foo-", "foobar-")}),
+        (r"\b-x[0-9]", {("-x",)}),
+        (r"sk_[a-z]{1,3}\b", {("sk_",)}),
+    ],
+)
+def test_needs_say_where_words_end(pattern: str, needs: set[tuple[str, ...]]) -> None:
+    found = {
+        tuple(k.replace(required.EDGE, "<", 1) if k[0] == required.EDGE else k for k in keywords)
+        for keywords in patterns.analyse(pattern).needs
+    }
+    assert {tuple(sorted(k.replace(required.EDGE, ">") for k in ks)) for ks in found} == {
+        tuple(sorted(ks)) for ks in needs
+    }
+
+
 @pytest.mark.parametrize("index", range(0, len(RULES), max(1, len(RULES) // 40)))
 def test_facts_hold_for_what_built_in_patterns_match(index: int) -> None:
     """Keywords stand in every match, and widths bound it."""
@@ -125,6 +155,12 @@ def test_facts_hold_for_what_built_in_patterns_match(index: int) -> None:
         assert facts.min_width <= len(text) <= facts.max_width
         if facts.keywords:
             assert any(keyword in text for keyword in facts.keywords)
+        for needs in facts.needs:
+            assert any(holds_at_edges(text, keyword) for keyword in needs)
+        for sign, count in facts.signs:
+            assert text.count(sign) >= count
+        assert sum(map(text.count, "0123456789")) >= facts.min_digits
+        assert not (facts.beyond_ascii and text.isascii())
         if relaxed is not None:
             assert relaxed.search(text) is not None
 

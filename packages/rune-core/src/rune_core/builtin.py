@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from rune_core.hookspecs import EventSink, Redactor, hookimpl
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rune_core.connection import Connection
     from rune_core.layers.base import Layer
     from rune_scanner.finding import Finding
+
+_log = logging.getLogger("rune_core.events")
 
 
 class StyleRedactor:
@@ -73,3 +76,12 @@ class BuiltinPlugin:
                 batch=config.event_batch_size,
                 interval=config.event_flush_interval_seconds,
             )
+        if config.events_to_otel:
+            from importlib.util import find_spec
+
+            if find_spec("opentelemetry") is None:
+                _log.error("events_to_otel is set, but not installed: rune-core[otel]")
+                return
+            from rune_core.sinks.otel import OtelSink
+
+            yield OtelSink()

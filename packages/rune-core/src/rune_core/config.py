@@ -287,6 +287,12 @@ class ShieldConfig:
     events_to_server: bool = _setting(
         "events_to_server", True, _bool, "send events to the server, where one is configured"
     )
+    events_to_otel: bool = _setting(
+        "events_to_otel",
+        False,
+        _bool,
+        "spans and metrics through the application's OpenTelemetry; needs `rune-core[otel]`",
+    )
     spool_max_events: int = _setting(
         "spool_max_events", 100_000, _count, "events that wait on disk for the server at most"
     )

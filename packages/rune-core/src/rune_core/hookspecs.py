@@ -55,8 +55,10 @@ class EventSink(Protocol):
     """Takes events. Called on one background thread, never on the thread of a scan.
 
     A sink may also have ``flush(seconds) -> bool`` (hand on what it holds; False when that takes
-    longer), ``lost(losses)`` (told of events that will never come: see ``queue.loss.Loss``) and
-    ``forked()`` (called in the child of a fork, before anything else).
+    longer), ``lost(losses)`` (told of events that will never come: see ``queue.loss.Loss``),
+    ``forked()`` (called in the child of a fork, before anything else), and together ``here()``
+    (called on the thread of a scan; must cost next to nothing) and ``write_at(events, places)``
+    (called instead of ``write``, with what ``here`` said for each event).
     """
 
     name: str

@@ -1,32 +1,37 @@
-"""The two engines that match rules: RE2's Set, and the standard library's ``re``.
+"""The two engines that match rules: RE2, and the standard library's ``re``.
 
-Both give the same matches for every pattern of the dialect (:mod:`rune_scanner.rules.patterns`).
-RE2 reads a text once for all rules. ``re`` looks for each rule's keywords first and runs the
-pattern only around them.
+Both give the same matches for every pattern of the dialect (:mod:`rune_scanner.rules.patterns`),
+and both ask the same prefilter (:mod:`rune_scanner.keywords`) which rules are worth trying.
 """
 
 from __future__ import annotations
 
 import re
-import sys
+from bisect import bisect_right
 from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from rune_scanner.errors import ScannerError
+from rune_scanner.keywords import Keywords
 from rune_scanner.rules import patterns
+from rune_scanner.rules.required import plain
+from rune_scanner.rules.schema import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rune_scanner.rules.schema import Rule
 
 ENGINES: Final = ("re2", "re")
 _SET_MEMORY: Final = 32 << 20
 _GROUP_SIZE: Final = 40
-_LONG_WORD: Final = 15
+_LONG_WORD: Final = 14
+_SHAPE: Final = bytes(ord(" ") if chr(code).isspace() else ord("x") for code in range(256))
+_LONG_SHAPE: Final = b"x" * (_LONG_WORD + 1)
+ALL_RULES: Final = -1
+_FEW: Final = 4  # trying so many patterns one by one costs less than asking a Set
 _LOOKAROUND: Final = 2
-_GRAMS_PAY_UP_TO: Final = 50_000
 _DIGIT: Final = re.compile(r"[0-9]")
 
 
@@ -49,8 +54,16 @@ class Engine(Protocol):
 
     name: str
 
-    def candidates(self, text: str) -> Sequence[int]:
-        """Indexes of rules that may match ``text``, ascending; those left out cannot."""
+    def candidates(
+        self, text: str, folded: str | None = None, among: int = ALL_RULES
+    ) -> Sequence[int]:
+        """Indexes of rules that may match, in any order; those left out cannot.
+
+        Args:
+            text: What rules of the raw form read.
+            folded: What the others read; ``text`` itself if None.
+            among: Bit ``i`` is set if rule ``i`` is asked about.
+        """
         ...
 
     def matches(self, index: int, text: str) -> Iterator[Match]:
@@ -64,10 +77,10 @@ def default_engine() -> str:
 
 
 def compile_engine(rules: Sequence[Rule], engine: str | None = None) -> Engine:
-    """Compile ``rules`` (all of one form) for matching.
+    """Compile ``rules`` for matching.
 
     Args:
-        rules: The rules; indexes in the engine's answers are indexes here.
+        rules: The rules, of both forms; indexes in the engine's answers are indexes here.
         engine: ``re2``, ``re``, or None for the better one installed.
 
     Raises:
@@ -83,53 +96,116 @@ def compile_engine(rules: Sequence[Rule], engine: str | None = None) -> Engine:
     return Re2Engine(rules)
 
 
-class StdlibEngine:
-    """Keyword and digit prefilter, then ``re`` around what they found."""
+class _Reading:
+    """What patterns need of a text, counted once.
 
-    name = "re"
+    Args:
+        text: The text.
+        like: The reading of a text that differs in the case of ASCII letters only.
+    """
+
+    __slots__ = ("_data", "_longest", "digits", "is_ascii", "text")
+
+    def __init__(self, text: str, like: _Reading | None = None) -> None:
+        self._data: bytes
+        self._longest: int
+        self.digits: int
+        self.is_ascii: bool
+        self.text = text
+        if like is not None:
+            self._data, self._longest = like._data, like._longest
+            self.digits, self.is_ascii = like.digits, like.is_ascii
+            return
+        self.is_ascii = text.isascii()
+        self._data = text.encode()
+        self.digits = len(self._data) - len(self._data.translate(None, b"0123456789"))
+        self._longest = -1
+
+    def has_word_of(self, length: int) -> bool:
+        """Whether so many characters stand in a row without white space."""
+        if self._longest < 0:
+            # Prose has no words this long, and finding that out is quick.
+            shape = self._data.translate(_SHAPE)
+            self._longest = (
+                max(map(len, self.text.split()), default=0) if _LONG_SHAPE in shape else _LONG_WORD
+            )
+        return self._longest >= length
+
+
+class _Prefilter:
+    """Names the rules that may match a text: what both engines share.
+
+    Rules with keywords are found by the text's words, the others by what else they need.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
-        self._unfiltered: list[int] = []
-        self._by_digits: list[tuple[int, int]] = []
-        self._by_keyword: dict[str, list[int]] = {}
-        for index, rule in enumerate(rules):
-            facts = rule.facts
-            for keyword in facts.keywords:
-                self._by_keyword.setdefault(keyword, []).append(index)
-            if not facts.keywords:
-                if facts.min_digits:
-                    self._by_digits.append((facts.min_digits, index))
-                else:
-                    self._unfiltered.append(index)
-        self._by_gram: dict[int, dict[int, list[str]]] = {4: {}, 2: {}, 1: {}}
-        for keyword in self._by_keyword:
-            data = keyword.encode()
-            size = next(size for size in self._by_gram if size <= len(data))
-            self._by_gram[size].setdefault(_rarest_gram(data, size), []).append(keyword)
+        self._keywords = Keywords(rules)
+        self._without = [index for index, rule in enumerate(rules) if not rule.facts.keywords]
+        self._without.sort(key=lambda index: rules[index].facts.min_digits)
+        self._least_digits = [rules[index].facts.min_digits for index in self._without]
+        self._confirming = [_confirming(rule.facts) for rule in rules]
 
-    def candidates(self, text: str) -> Sequence[int]:
-        digits = sum(map(text.count, "0123456789"))
-        found = set(self._unfiltered)
-        for keyword in self._keywords_in(text):
-            found.update(self._by_keyword[keyword])
-        found.update(index for least, index in self._by_digits if digits >= least)
-        longest = max(map(len, text.split()), default=0)
-        return sorted(
+    def candidates(
+        self, text: str, folded: str | None = None, among: int = ALL_RULES
+    ) -> Sequence[int]:
+        if folded is None:
+            folded = text
+        raw = _Reading(text)
+        cased = folded is text or (raw.is_ascii and text.lower() == folded)
+        readings = {Form.RAW: raw, Form.FOLDED: _Reading(folded, raw if cased else None)}
+        bits = self._keywords.rules_for(text, folded, cased_alike=cased)
+        found = [index for index in _bits(bits & among) if self._plausible(index, readings)]
+        most_digits = max(reading.digits for reading in readings.values())
+        without = [
             index
-            for index in found
-            if _may_match(self._rules[index].facts, text, digits=digits, longest=longest)
-        )
+            for index in self._without[: bisect_right(self._least_digits, most_digits)]
+            if among >> index & 1 and self._plausible(index, readings)
+        ]
+        return found + self._narrowed(without, readings)
 
-    def _keywords_in(self, text: str) -> Iterator[str]:
-        if len(text) > _GRAMS_PAY_UP_TO:
-            yield from (keyword for keyword in self._by_keyword if keyword in text)
-            return
-        # Collecting the text's four-byte runs once rules most keywords out without a search.
-        data = text.encode()
-        for size, by_gram in self._by_gram.items():
-            for gram in by_gram.keys() & _grams(data, size):
-                yield from (keyword for keyword in by_gram[gram] if keyword in text)
+    def _plausible(self, index: int, readings: dict[Form, _Reading]) -> bool:
+        """Whether a text holds what rule ``index`` needs besides keywords."""
+        rule = self._rules[index]
+        facts = rule.facts
+        reading = readings[rule.form]
+        if reading.digits < facts.min_digits or (facts.beyond_ascii and reading.is_ascii):
+            return False
+        if facts.min_run > _LONG_WORD and not reading.has_word_of(facts.min_run):
+            return False
+        for sign, count in facts.signs:
+            if reading.text.count(sign) < count:
+                return False
+        strings = self._confirming[index]
+        return not strings or any(string in reading.text for string in strings)
+
+    def _narrowed(self, indexes: list[int], readings: dict[Form, _Reading]) -> list[int]:
+        """Those of some rules without keywords that may match."""
+        del readings
+        return indexes
+
+
+def _confirming(facts: patterns.Facts) -> tuple[str, ...]:
+    """A few strings of which every match holds one, and of which words alone say little."""
+    for needs in sorted(facts.needs, key=len):
+        strings = tuple(sorted(set(map(plain, needs))))
+        if len(strings) <= _FEW and not all(string.isalpha() for string in strings):
+            return strings
+    return ()
+
+
+def _bits(number: int) -> Iterator[int]:
+    """The places of the bits that are set, ascending."""
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest
+
+
+class StdlibEngine(_Prefilter):
+    """The prefilter, then ``re`` around the keywords and digits that it found."""
+
+    name = "re"
 
     def matches(self, index: int, text: str) -> Iterator[Match]:
         rule = self._rules[index]
@@ -141,40 +217,6 @@ class StdlibEngine:
             for match in compiled.finditer(text, position, end):
                 end_of_last = match.end()
                 yield Match(match.start(), match.end(), *_group_or_whole(match, group))
-
-
-_GRAM_TYPES: Final[dict[int, Literal["I", "H", "B"]]] = {4: "I", 2: "H", 1: "B"}
-
-
-def _grams(data: bytes, size: int) -> set[int]:
-    """Every run of ``size`` bytes in ``data``, as a number in the machine's byte order."""
-    found: set[int] = set()
-    for shift in range(size):
-        end = len(data) - (len(data) - shift) % size
-        if end > shift:
-            found.update(memoryview(data[shift:end]).cast(_GRAM_TYPES[size]))
-    return found
-
-
-def _rarest_gram(keyword: bytes, size: int) -> int:
-    """The run of bytes in ``keyword`` that texts are least likely to hold."""
-    grams = (keyword[at : at + size] for at in range(len(keyword) - size + 1))
-    return int.from_bytes(max(grams, key=lambda gram: sum(map(_rarity, gram))), sys.byteorder)
-
-
-def _rarity(byte: int) -> int:
-    # By how often English uses the letters; what is no letter is rarer still.
-    at = b" etaoinsrhldcumfpgwybvkxjqz".find(byte | 0x20 if 0x41 <= byte <= 0x5A else byte)
-    return at if at >= 0 else 30
-
-
-def _may_match(facts: patterns.Facts, text: str, *, digits: int, longest: int) -> bool:
-    """Whether a text with so many digits and so long a word can hold a match."""
-    return (
-        digits >= facts.min_digits
-        and longest >= facts.min_run
-        and all(any(keyword in text for keyword in keywords) for keywords in facts.also)
-    )
 
 
 def _windows(text: str, facts: patterns.Facts) -> Iterator[tuple[int, int]]:
@@ -220,52 +262,43 @@ def _group_or_whole(match: Any, group: str | int) -> tuple[int, int]:
     return (start, end) if start >= 0 else match.span()
 
 
-class Re2Engine:
-    """RE2 Sets name the rules that may match, then each of those gives its spans.
+class Re2Engine(_Prefilter):
+    """The prefilter, with RE2 Sets for what its words cannot tell, then RE2 for the spans.
 
     One automaton of all patterns would have states that are products of all their states, and
-    would meet new ones in every new text. So one Set looks for the patterns' keywords, whose
-    states cannot multiply, and groups of Sets take the patterns that have none.
+    would meet new ones in every new text. So groups of Sets take only the patterns that have
+    no keywords, and are asked only about those that the text can hold by its digits.
     """
 
     name = "re2"
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = rules
+        super().__init__(rules)
         self._compiled: list[tuple[Any, str | int] | None] = [None] * len(rules)
         self._last: tuple[str, bytes] = ("", b"")
-        self._keywords = _KeywordSet(rules)
-        without = [index for index, rule in enumerate(rules) if not rule.facts.keywords]
-        self._groups = [
-            _PatternSet(without[start : start + _GROUP_SIZE], rules)
-            for start in range(0, len(without), _GROUP_SIZE)
-        ]
+        self._groups = {
+            form: [
+                _PatternSet(indexes[start : start + _GROUP_SIZE], rules)
+                for indexes in [[i for i in self._without if rules[i].form is form]]
+                for start in range(0, len(indexes), _GROUP_SIZE)
+            ]
+            for form in Form
+        }
 
-    def candidates(self, text: str) -> Sequence[int]:
-        data = self._encoded(text)
-        found = self._keywords.candidates(data)
-        if found is None:
-            found = [index for index, rule in enumerate(self._rules) if rule.facts.keywords]
-        for group in self._groups:
-            matched = group.candidates(data)
-            found += group.indexes if matched is None else matched
-        return sorted(self._plausible(found, text))
-
-    def _plausible(self, found: Iterable[int], text: str) -> Iterator[int]:
-        """Those of ``found`` for which the text has digits enough, and a long enough word."""
-        digits = longest = -1
-        for index in found:
-            facts = self._rules[index].facts
-            if facts.min_digits:
-                digits = digits if digits >= 0 else sum(map(text.count, "0123456789"))
-                if digits < facts.min_digits:
-                    continue
-            # Prose has no words this long, so only then is looking for one worth it.
-            if facts.min_run >= _LONG_WORD:
-                longest = longest if longest >= 0 else max(map(len, text.split()), default=0)
-                if longest < facts.min_run:
-                    continue
-            yield index
+    def _narrowed(self, indexes: list[int], readings: dict[Form, _Reading]) -> list[int]:
+        if len(indexes) <= _FEW:
+            return indexes
+        wanted = set(indexes)
+        found: list[int] = []
+        for form, groups in self._groups.items():
+            for group in groups:
+                asked = wanted.intersection(group.indexes)
+                if len(asked) > _FEW:
+                    matched = group.candidates(self._encoded(readings[form].text))
+                    if matched is not None:
+                        asked.intersection_update(matched)
+                found += asked
+        return found
 
     def matches(self, index: int, text: str) -> Iterator[Match]:
         compiled, group = self._compiled[index] or self._compile(index)
@@ -308,17 +341,9 @@ class _Set:
         self._set = re2.Set.SearchSet(options)
         self._sentinel = -1
 
-    def add(self, pattern: bytes, rule: Rule) -> None:
+    def add(self, pattern: bytes) -> None:
         """Add a pattern; its index is the number of patterns before it."""
-        import re2
-
-        try:
-            self._set.Add(pattern)
-        except re2.error as error:
-            raise ScannerError(
-                f"{rule.path or rule.id}: pattern: RE2 refuses it; check it with "
-                "`rune rules test`, and shorten repeats of long alternatives"
-            ) from error
+        self._set.Add(pattern)
 
     def compile(self) -> None:
         """Make the set ready to match."""
@@ -335,43 +360,23 @@ class _Set:
         return [index for index in matched if index != self._sentinel]
 
 
-class _KeywordSet:
-    """Names the rules of which a text holds a keyword."""
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        import re2
-
-        self._set = _Set()
-        self._rules_of: list[list[int]] = []
-        known: dict[str, int] = {}
-        for index, rule in enumerate(rules):
-            # One keyword of the rarest kind is asked for. Asking for one of every kind would
-            # rule more out, and cost more than trying what it rules out.
-            for keyword in rule.facts.keywords:
-                if keyword not in known:
-                    known[keyword] = len(known)
-                    self._rules_of.append([])
-                    self._set.add(re2.escape(keyword).encode(), rule)
-                self._rules_of[known[keyword]].append(index)
-        self._set.compile()
-
-    def candidates(self, data: bytes) -> list[int] | None:
-        """Indexes of the rules that may match; None when the set gave up."""
-        matched = self._set.match(data)
-        if matched is None:
-            return None
-        return list({index for keyword in matched for index in self._rules_of[keyword]})
-
-
 class _PatternSet:
     """Relaxed patterns of some of the rules."""
 
     def __init__(self, indexes: Sequence[int], rules: Sequence[Rule]) -> None:
+        import re2
+
         self.indexes = indexes
         self._set = _Set()
         for index in indexes:
-            relaxed = patterns.relax(rules[index].compiled_source)
-            self._set.add(_multiline(relaxed), rules[index])
+            rule = rules[index]
+            try:
+                self._set.add(_multiline(patterns.relax(rule.compiled_source)))
+            except re2.error as error:
+                raise ScannerError(
+                    f"{rule.path or rule.id}: pattern: RE2 refuses it; check it with "
+                    "`rune rules test`, and shorten repeats of long alternatives"
+                ) from error
         self._set.compile()
 
     def candidates(self, data: bytes) -> list[int] | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from rune_scanner.errors import ScannerError
 from rune_scanner.finding import Finding, Span, Surface, Threat
-from rune_scanner.match import Engine, Match, compile_engine, default_engine
+from rune_scanner.match import Match, compile_engine, default_engine
 from rune_scanner.rules import patterns
 from rune_scanner.rules.load import RuleSet, builtin_rules
 from rune_scanner.rules.schema import Form, Rule
@@ -89,7 +89,7 @@ class Scanner:
         self._engine_name = engine
         self._limits = limits or Limits()
         self._compile_lock = Lock()
-        self._compiled: tuple[_CompiledForm, _CompiledForm] | None = None
+        self._compiled: _CompiledRules | None = None
 
     @cached_property
     def rules(self) -> RuleSet:
@@ -108,7 +108,7 @@ class Scanner:
             RuleLoadError: The built-in rules are damaged.
             ScannerError: The engine is unknown or not installed.
         """
-        self._forms()
+        self._compile()
 
     def scan(self, text: str, surface: Surface | str) -> Scan:
         """Find what the rules for ``surface`` find in ``text``.
@@ -127,14 +127,13 @@ class Scanner:
             )
         if not isinstance(surface, Surface):
             surface = _surface(surface)
-        forms = self._forms()
+        compiled = self._compile()
         views = build_views(text, self._limits)
         findings: list[Finding] = []
         covered: dict[str, _Covered] = {}
         capped = False
         for view in views.views:
-            for form in forms:
-                capped |= form.find(view, surface, findings, covered, self._limits)
+            capped |= compiled.find(view, surface, findings, covered, self._limits)
             for cover in covered.values():
                 cover.settle()
         findings.sort(key=lambda finding: (finding.span, -finding.confidence, finding.rule_id))
@@ -147,29 +146,27 @@ class Scanner:
             engine=self.engine,
         )
 
-    def _forms(self) -> tuple[_CompiledForm, _CompiledForm]:
+    def _compile(self) -> _CompiledRules:
         if self._compiled is None:
             with self._compile_lock:
                 if self._compiled is None:
-                    self._compiled = (
-                        _CompiledForm(Form.RAW, self.rules, self._engine_name),
-                        _CompiledForm(Form.FOLDED, self.rules, self._engine_name),
-                    )
+                    self._compiled = _CompiledRules(self.rules, self._engine_name)
         return self._compiled
 
 
-class _CompiledForm:
-    """The rules that read one form of a view, with the engine that matches them."""
+class _CompiledRules:
+    """The rules with the engine that matches them."""
 
-    def __init__(self, form: Form, rules: RuleSet, engine: str | None) -> None:
-        self._folded = form is Form.FOLDED
-        self._rules = [_CheckedRule(rule) for rule in rules if rule.form is form]
-        self._engine: Engine | None = None
-        if self._rules:
-            try:
-                self._engine = compile_engine([rule.rule for rule in self._rules], engine)
-            except re.error as error:
-                raise ScannerError(f"a pattern does not compile: {error}") from error
+    def __init__(self, rules: RuleSet, engine: str | None) -> None:
+        self._rules = [_CheckedRule(rule) for rule in rules]
+        self._among = {
+            surface: sum(1 << index for index, rule in enumerate(rules) if surface in rule.surfaces)
+            for surface in Surface
+        }
+        try:
+            self._engine = compile_engine([rule.rule for rule in self._rules], engine)
+        except re.error as error:
+            raise ScannerError(f"a pattern does not compile: {error}") from error
 
     def find(
         self,
@@ -179,22 +176,16 @@ class _CompiledForm:
         covered: dict[str, _Covered],
         limits: Limits,
     ) -> bool:
-        """Add what this form's rules find in ``view``; say whether a rule met the match limit."""
-        if self._engine is None:
-            return False
-        text = view.folded if self._folded else view.text
-        if not text:
-            return False
-        offsets = view.folded_offsets if self._folded else view.offsets
+        """Add what the rules find in ``view``; say whether a rule met the match limit."""
         capped = False
-        lower = view.folded
-        for index in self._engine.candidates(text):
+        for index in self._engine.candidates(view.text, view.folded, self._among[surface]):
             checked = self._rules[index]
             rule = checked.rule
-            if surface not in rule.surfaces:
+            if rule.near and not any(word in view.folded for word in rule.near):
                 continue
-            if rule.near and not any(word in lower for word in rule.near):
-                continue
+            text, offsets = view.text, view.offsets
+            if rule.form is Form.FOLDED:
+                text, offsets = view.folded, view.folded_offsets
             count = 0
             overflow: Span | None = None
             for match in self._engine.matches(index, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rune_core.cli import spools
@@ -32,6 +33,9 @@ def spool(config: ShieldConfig) -> Iterator[Check]:
     if own is not None and not config.events_to_server:
         todo = "unset RUNE_EVENTS_TO_SERVER to send them"
         yield Check(AREA, "delivery", "warn", "events stay here, by configuration", todo)
+    if config.events_to_otel and find_spec("opentelemetry") is None:
+        detail = "events_to_otel is set, but OpenTelemetry is not installed"
+        yield Check(AREA, "opentelemetry", "warn", detail, "pip install 'rune-core[otel]'")
     names = spools.names()
     if own is not None and own not in names:
         yield Check(AREA, "spool", "ok", "none yet (made with the first event for the server)")

@@ -62,6 +62,8 @@ class Draft(msgspec.Struct, gc=False):
     """Kinds of origin of each leaf of the arguments, by path."""
     hash_key_id: str | None
     alert_rule: str | None
+    place: Any = None
+    """What a sink wants to know of where the scan took place, such as a span's context."""
 
 
 def draft(

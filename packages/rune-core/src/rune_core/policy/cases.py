@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rune_core.action import Action
@@ -27,8 +28,6 @@ from rune_core.policy.source import Listing, Node, Scalar, Table, read_yaml
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rune_core.result import ScanResult
     from rune_core.session.session import Session
     from rune_core.shield import Shield
@@ -128,15 +127,25 @@ def load_cases(path: Path) -> tuple[Case, ...]:
     Raises:
         PolicyLoadError: With every fault in it.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = PolicyError(str(path), f"cannot be read: {type(error).__name__}")
+        raise PolicyLoadError([fault]) from None
+    return cases_of(text, str(path))
+
+
+def cases_of(text: str, path: str) -> tuple[Case, ...]:
+    """The cases of a text; ``path`` is what faults name.
+
+    Raises:
+        PolicyLoadError: With every fault in it.
+    """
     errors: list[PolicyError] = []
     cases: tuple[Case, ...] = ()
-    try:
-        table = read_yaml(path.read_text(encoding="utf-8"), str(path), errors)
-    except (OSError, UnicodeDecodeError) as error:
-        table = None
-        errors.append(PolicyError(str(path), f"cannot be read: {type(error).__name__}"))
+    table = read_yaml(text, path, errors)
     if table is not None:
-        cases = _CaseReader(str(path), path.stem, errors).file(table)
+        cases = _CaseReader(path, Path(path).stem, errors).file(table)
     if errors:
         raise PolicyLoadError(errors)
     return cases

@@ -62,6 +62,10 @@ class Emitter:
             delay=min(MAX_DELAY, config.event_flush_interval_seconds),
         )
         self._closed = False
+        self._here = next(
+            (sink.here for sink in self._sinks if hasattr(sink, "here")),
+            None,
+        )
         for sink in self._sinks:
             join = getattr(sink, "join", None)
             if join is not None:
@@ -122,6 +126,8 @@ class Emitter:
             return
         if not self._worker.started:
             self._begin()
+        if self._here is not None:
+            draft.place = self._here()
         dropped = self._front.put(draft)
         if dropped is not None:
             self._losses.add("queue_full", dropped.category)

@@ -132,18 +132,20 @@ class Worker:
         """Hand one batch on. Never raises."""
         self._busy = True
         try:
-            events = self._built(self._front.take(MAX_BATCH))
+            events, places = self._built(self._front.take(MAX_BATCH))
             if events:
-                self._write(events)
+                self._write(events, places)
             self.report()
         finally:
             self._busy = False
 
-    def _built(self, drafts: Sequence[Draft]) -> list[Event]:
+    def _built(self, drafts: Sequence[Draft]) -> tuple[list[Event], list[object]]:
         events: list[Event] = []
+        places: list[object] = []
         for number, draft in enumerate(drafts, 1):
             try:
                 events.append(mask(build(draft), self._hashed))
+                places.append(draft.place)
             except CannotMaskError:
                 self._losses.add("unmaskable", draft.category)
             except Exception as error:  # noqa: BLE001 - what it is does not matter: it must not leave
@@ -152,13 +154,17 @@ class Worker:
                 log_failure(_log, "an event could not be built", describe(error))
             if number % _BREATH == 0:
                 time.sleep(0)
-        return events
+        return events, places
 
-    def _write(self, events: list[Event]) -> None:
+    def _write(self, events: list[Event], places: list[object]) -> None:
         taken = False
         for sink in self._sinks:
             try:
-                sink.write(events)
+                write_at = getattr(sink, "write_at", None)
+                if write_at is None:
+                    sink.write(events)
+                else:
+                    write_at(events, places)
                 taken = True
             except Exception as error:  # noqa: BLE001 - one sink's fault is not the others'
                 self._tally.count("events_failed_total", len(events))

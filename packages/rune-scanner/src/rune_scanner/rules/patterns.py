@@ -54,7 +54,12 @@ class Facts:
         problems: What the dialect refuses, as sentences; empty for a sound pattern.
         min_digits: ASCII digits that every match holds at the least.
         min_run: Characters without white space in a row that every match holds at the least.
-        also: Further sets of strings, of each of which at least one stands in every match.
+        needs: Sets of strings, rarest first, of each of which at least one stands in every match,
+            with :data:`~rune_scanner.rules.required.EDGE` where no letter or digit stands beside
+            it. ``keywords`` are those of the first set, without marks.
+        beyond_ascii: Whether every match holds a character outside ASCII.
+        signs: Signs that every match holds, such as ``:``, and how many at the least. Empty for
+            patterns with keywords, which say more.
     """
 
     min_width: int
@@ -64,7 +69,9 @@ class Facts:
     problems: tuple[str, ...]
     min_digits: int = 0
     min_run: int = 0
-    also: tuple[tuple[str, ...], ...] = ()
+    needs: tuple[tuple[str, ...], ...] = ()
+    beyond_ascii: bool = False
+    signs: tuple[tuple[str, int], ...] = ()
 
 
 def expand_spaces(pattern: str) -> str:
@@ -173,12 +180,14 @@ def _facts(tree: Any, paths: int, problems: tuple[str, ...]) -> Facts:
     return Facts(
         min_width=int(low),
         max_width=int(min(high, 2**31)),
-        keywords=tuple(sorted(sets[0])) if sets else (),
-        also=tuple(tuple(sorted(keywords)) for keywords in sets[1:]),
+        keywords=tuple(sorted(set(map(required.plain, sets[0])))) if sets else (),
+        needs=tuple(tuple(sorted(keywords)) for keywords in sets),
         paths=paths,
         problems=problems,
         min_digits=required.min_digits(tree),
         min_run=required.min_run(tree),
+        beyond_ascii=required.holds_beyond_ascii(tree),
+        signs=() if sets else tuple(required.signs(tree).items()),
     )
 
 
@@ -284,7 +293,8 @@ def _branch_paths(branches: Any, after: frozenset[int]) -> int:
     exact, _ = required.literals_of(op.BRANCH, (None, branches))
     if exact is not None:
         # Fixed strings: only those that begin one another can match at one place.
-        return max(sum(longer.startswith(text) for text in exact) for longer in exact)
+        texts = set(map(required.plain, exact))
+        return max(sum(longer.startswith(text) for text in texts) for longer in texts)
     begun = [(_first(branch, after), _paths(branch, after)) for branch in branches]
     return (
         max(

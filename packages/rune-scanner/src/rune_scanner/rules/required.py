@@ -1,4 +1,8 @@
-"""What every match of a pattern must hold: strings, digits, long words. Prefilters look for it."""
+r"""What every match of a pattern must hold: strings, digits, long words. Prefilters look for it.
+
+A string may begin or end with :data:`EDGE`, which says that no ASCII letter or digit stands
+beside it there in any match: ``\bact as`` needs the word ``act``, not ``factor``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,14 @@ _MAX_KEYWORDS: Final = 256
 _ENOUGH: Final = 8
 _SPACES: Final = frozenset((*range(0x21), 0x7F, NON_ASCII))
 _RARE: Final = frozenset("@$<>{}|\\^`~%=#")
+_ALNUM: Final = frozenset(i for i in range(NON_ASCII) if chr(i).isalnum())
+_SIGNS: Final = frozenset(range(0x21, 0x7F)) - _ALNUM
+_AT_EDGES: Final = frozenset(
+    (op.AT_BOUNDARY, op.AT_BEGINNING, op.AT_BEGINNING_LINE, op.AT_END, op.AT_END_LINE)
+)
+
+EDGE: Final = "\uffff"
+"""Where a letter or digit of a keyword has none beside it. A noncharacter, so no text has it."""
 
 Keywords = frozenset[str]
 
@@ -31,6 +43,48 @@ def min_digits(tree: Any) -> int:
         elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
             count += value[0] * min_digits(value[2])
     return count
+
+
+def signs(tree: Any) -> dict[str, int]:
+    """How often every match of ``tree`` holds each sign at the least: ``:``, ``/`` and the like."""
+    counts: dict[str, int] = {}
+    for code, value in tree:
+        found: dict[str, int] = {}
+        if code is op.LITERAL and value in _SIGNS:
+            found = {chr(value): 1}
+        elif code is op.SUBPATTERN:
+            found = signs(value[3])
+        elif code is op.BRANCH:
+            first, *others = map(signs, value[1])
+            found = {
+                sign: least
+                for sign, count in first.items()
+                if (least := min([count, *(other.get(sign, 0) for other in others)]))
+            }
+        elif code in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0]:
+            found = {sign: value[0] * count for sign, count in signs(value[2]).items()}
+        for sign, count in found.items():
+            counts[sign] = counts.get(sign, 0) + count
+    return counts
+
+
+def holds_beyond_ascii(tree: Any) -> bool:
+    """Whether every match of ``tree`` holds a character outside ASCII."""
+    for code, value in tree:
+        chars = charset(code, value)
+        if chars is not None:
+            held = chars == {NON_ASCII}
+        elif code is op.SUBPATTERN:
+            held = holds_beyond_ascii(value[3])
+        elif code is op.BRANCH:
+            held = all(map(holds_beyond_ascii, value[1]))
+        elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
+            held = value[0] > 0 and holds_beyond_ascii(value[2])
+        else:
+            held = False
+        if held:
+            return True
+    return False
 
 
 class _Run(NamedTuple):
@@ -89,12 +143,12 @@ def _run_of(code: Any, value: Any) -> _Run:
 
 
 def keyword_sets(tree: Any) -> tuple[Keywords, ...]:
-    """Sets of strings; every match holds at least one string of each set.
+    """Sets of strings, edges marked; every match holds at least one string of each set.
 
     The most selective set comes first. Empty when the pattern has no literals worth looking for.
     """
     exact, needs = literals(tree)
-    usable = {keywords for keywords in (exact, *needs) if _usable(keywords)}
+    usable = {_tidy(keywords) for keywords in (exact, *needs) if keywords and _usable(keywords)}
     return tuple(
         sorted((k for k in usable if k), key=lambda k: (_selectivity(k), sorted(k)), reverse=True)
     )
@@ -107,6 +161,13 @@ def literals(tree: Any) -> tuple[Keywords | None, tuple[Keywords, ...]]:
     whole = True
     for code, value in tree:
         exact, inner = literals_of(code, value)
+        if exact is None and _sets_apart(code, value):
+            # What stands before it ends a word, what follows begins one.
+            needs += (k for k in (frozenset(text + EDGE for text in run),) if _usable(k))
+            needs += (keywords for keywords in inner if _usable(keywords))
+            run = frozenset((EDGE,))
+            whole = False
+            continue
         if exact is not None and len(run) * len(exact) <= MAX_SET:
             run = frozenset(left + right for left in run for right in exact)
             continue
@@ -122,11 +183,11 @@ def literals(tree: Any) -> tuple[Keywords | None, tuple[Keywords, ...]]:
 def literals_of(code: Any, value: Any) -> tuple[Keywords | None, tuple[Keywords, ...]]:
     """:func:`literals` of one node."""
     if code is op.LITERAL:
-        return frozenset((chr(value),)), ()
+        return (None if chr(value) == EDGE else frozenset((chr(value),))), ()
     if code is op.AT:
-        return frozenset(("",)), ()
+        return frozenset((EDGE if value in _AT_EDGES else "",)), ()
     if code is op.IN:
-        if all(kind is op.LITERAL for kind, _ in value) and len(value) <= 8:
+        if all(k is op.LITERAL and chr(i) != EDGE for k, i in value) and len(value) <= 8:
             return frozenset(chr(item) for _, item in value), ()
         return None, ()
     if code is op.SUBPATTERN:
@@ -173,11 +234,49 @@ def _usable(keywords: Keywords | None) -> bool:
         and all(
             # One character is no keyword, unless it is one that prose hardly holds.
             len(keyword) > 1 or keyword in _RARE or (keyword != "" and not keyword.isascii())
-            for keyword in keywords
+            for keyword in map(plain, keywords)
         )
     )
 
 
 def _selectivity(keywords: Keywords) -> float:
     """Higher for sets that fewer texts meet; a letter more makes a word about half as common."""
-    return -sum(0.5 ** (len(keyword) if keyword.isascii() else _ENOUGH) for keyword in keywords)
+    return -sum(
+        0.5 ** (len(keyword) if keyword.isascii() else _ENOUGH)
+        for keyword in set(map(plain, keywords))
+    )
+
+
+def plain(keyword: str) -> str:
+    """``keyword`` without its marks."""
+    return keyword.replace(EDGE, "")
+
+
+def _tidy(keywords: Keywords) -> Keywords:
+    """``keywords`` with marks only where a letter or digit stands at an end."""
+    return frozenset(map(_tidied, keywords))
+
+
+def _tidied(keyword: str) -> str:
+    bare = plain(keyword)
+    before = EDGE if keyword[:1] == EDGE and bare[0].isascii() and bare[0].isalnum() else ""
+    behind = EDGE if keyword[-1:] == EDGE and bare[-1].isascii() and bare[-1].isalnum() else ""
+    return before + bare + behind
+
+
+def _sets_apart(code: Any, value: Any) -> bool:
+    """Whether a node always matches something, and never a letter or digit of ASCII."""
+    chars = charset(code, value)
+    if chars is not None:
+        return chars.isdisjoint(_ALNUM)
+    if code is op.SUBPATTERN:
+        return _all_apart(value[3])
+    if code is op.BRANCH:
+        return all(map(_all_apart, value[1]))
+    if code in (op.MAX_REPEAT, op.MIN_REPEAT):
+        return value[0] > 0 and _all_apart(value[2])
+    return False
+
+
+def _all_apart(tree: Any) -> bool:
+    return len(tree) > 0 and all(_sets_apart(code, value) for code, value in tree)

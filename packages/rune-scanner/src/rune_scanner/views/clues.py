@@ -7,7 +7,11 @@ character, and decoders are switched on by plain substring searches in those.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -43,6 +47,7 @@ SHORTEST_RUN = 16
 _RUN = b"x" * SHORTEST_RUN
 _OCTETS = b"hhhhhhhh hhhhhhhh hhhhhhhh"
 _TRIPLES = b"hhh hhh hhh"
+_ALONE = re.compile(rb"s(?=as{1,3}as)")
 _PAIRS = b"hh hh hh hh hh hh hh hh"
 
 
@@ -66,14 +71,23 @@ class Clues(NamedTuple):
     pairs: bool
 
 
-def clues_in(text: str) -> Clues:
-    """One look at ``text``."""
+def letters_alone(text: str) -> Iterator[int]:
+    """Where a single letter, and soon another, stands apart: the separators before them."""
+    return (found.start() for found in _ALONE.finditer(_shape(text)[1]))
+
+
+def _shape(text: str) -> tuple[bytes, bytes]:
+    """The text as bytes, one a character, and what kind of character each of them is."""
     if text.isascii():
         data = text.encode("ascii")
-        shape = data.translate(_SHAPE_TABLE)
-    else:
-        data = text.encode("latin-1", "replace")
-        shape = data.translate(_WIDE_SHAPE_TABLE)
+        return data, data.translate(_SHAPE_TABLE)
+    data = text.encode("latin-1", "replace")
+    return data, data.translate(_WIDE_SHAPE_TABLE)
+
+
+def clues_in(text: str) -> Clues:
+    """One look at ``text``."""
+    data, shape = _shape(text)
     runs = data.translate(_BASE64_TABLE)
     pairs = leet = 0
     if b"l" in shape:

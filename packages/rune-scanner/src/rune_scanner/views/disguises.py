@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rune_scanner.views.base import OffsetMap
+from rune_scanner.views.clues import letters_alone
 from rune_scanner.views.rewrite import Edit, Reading, edit
 from rune_scanner.views.unicode import ascii_letters, unaccented
 
@@ -161,7 +162,7 @@ def _unleet(found: re.Match[str]) -> str:
 
 def together(text: str) -> Iterator[Edit]:
     """Edits that close up letters standing apart, with a space where a word seems to end."""
-    for found in _APART.finditer(text):
+    for found in _runs_apart(text):
         run = found.group()
         places = [at for at, char in enumerate(run) if char.isalnum()]
         letters = "".join(run[at] for at in places)
@@ -175,6 +176,18 @@ def together(text: str) -> Iterator[Edit]:
             if place > at:
                 yield found.start() + at, found.start() + place, gap, 0
             at = place + 1
+
+
+def _runs_apart(text: str) -> Iterator[re.Match[str]]:
+    """Matches of ``_APART``, looked for only where a letter stands alone."""
+    reached = 0
+    for near in letters_alone(text):
+        # The letter found is the first of a run, or the second.
+        for start in range(max(near - 3, reached, 0), near + 2):
+            if found := _APART.match(text, start):
+                reached = found.end()
+                yield found
+                break
 
 
 def _breaks(places: list[int], letters: str) -> set[int]:

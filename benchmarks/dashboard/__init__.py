@@ -1,0 +1,1 @@
+"""A demo organisation for the dashboard, and pictures of every page."""

@@ -1,0 +1,110 @@
+"""Rows as they are written, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from starlette.responses import StreamingResponse
+
+from rune_server.actor import Permission
+from rune_server.dashboard import choice
+from rune_server.dashboard.reading import still_reads
+from rune_server.dashboard.view import Page
+from rune_server.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.responses import Response
+
+    from rune_server.analytics import EventFilter, EventRow
+    from rune_server.dashboard.view import View
+
+HEARTBEAT_SECONDS = 15.0
+_RETRY_MS = 1000
+_TEMPLATES = {"row": "parts/event_row.html", "feed": "parts/feed_row.html"}
+
+
+async def live(view: View) -> Response:
+    """The stream of one list.
+
+    ``after`` or ``Last-Event-ID`` is the newest time that the page shows; what came since is sent
+    first. Ends when the process stops or the reader may no longer read.
+    """
+    shape = view.parameter("view", "row")
+    if shape not in _TEMPLATES:
+        raise InvalidError("view: must be row or feed")
+    chosen = choice.read(view.request.query_params, view.now).filter(open_end=True)
+    after = view.request.headers.get("last-event-id") or view.parameter("after")
+    return StreamingResponse(
+        _stream(view, chosen, _TEMPLATES[shape], _time(after) or view.now),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _stream(
+    view: View, chosen: EventFilter, template: str, after: datetime
+) -> AsyncIterator[str]:
+    # The list's begin moves with time; rows from before it would only be cut off again.
+    anytime = choice.without_time(chosen)
+    organisation = view.actor.organisation_id
+    stopping = asyncio.create_task(view.platform.stopping.wait())
+    try:
+        async with view.site.feeds.open(organisation, anytime) as (feed, batches):
+            yield f"retry: {_RETRY_MS}\nevent: ready\ndata: {{}}\n\n"
+            missed = await feed.since(after)
+            if missed:
+                yield _message(view, template, missed)
+            while not stopping.done():
+                getting = asyncio.create_task(batches.get())
+                await asyncio.wait(
+                    (getting, stopping),
+                    timeout=HEARTBEAT_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not getting.done():
+                    getting.cancel()
+                    if not await _still_allowed(view):
+                        return
+                    yield ": still here\n\n"
+                    continue
+                batch = getting.result()
+                if batch is None or not await _still_allowed(view):
+                    return
+                yield _message(view, template, batch)
+    finally:
+        stopping.cancel()
+
+
+async def _still_allowed(view: View) -> bool:
+    """Whether the reader's session and membership still stand; asked before anything is sent."""
+    return await still_reads(view.site, view.person, view.actor.organisation_id)
+
+
+def _message(view: View, template: str, rows: Sequence[EventRow]) -> str:
+    """One message: rows as HTML with their ids, oldest first; its id is the newest time."""
+    ordered = sorted(rows, key=lambda row: row.timestamp)
+    data = [
+        {
+            "id": str(row.event_id),
+            "at": int(row.timestamp.timestamp() * 1000),
+            "html": view.draw(template, event=row),
+        }
+        for row in ordered
+    ]
+    return f"id: {ordered[-1].timestamp.isoformat()}\nevent: rows\ndata: {json.dumps(data)}\n\n"
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+PAGES = (Page("/events/live", live, needs=Permission.EVENTS_READ, section="events"),)

@@ -105,7 +105,6 @@ async def _person(platform: Platform, email: str, name: str) -> UUID:
     hashed = await passwords.hashed(platform.settings, PASSWORD)
     async with platform.state.begin() as session:
         user = await users.insert(
-            platform,
             session,
             email=email,
             name=name,
@@ -117,7 +116,7 @@ async def _person(platform: Platform, email: str, name: str) -> UUID:
 
 async def _organisation(platform: Platform, name: str, owner: UUID, plan: str) -> UUID:
     async with platform.state.begin() as session:
-        made = await organisations.insert(platform, session, owner, name)
+        made = await organisations.insert(platform.settings, session, owner, name)
         made.plan = plan
         return made.id
 

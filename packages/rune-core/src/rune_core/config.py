@@ -243,6 +243,12 @@ class ShieldConfig:
     scan_timeout_ms: float = _setting(
         "scan_timeout_ms", 5000.0, _positive, "time for all layers together, in milliseconds"
     )
+    approval_timeout_seconds: float = _setting(
+        "approval_timeout_seconds",
+        0.0,
+        _seconds,
+        "how long a person has to answer an `ask` where the rule does not say; 0 for ever",
+    )
     default_agent_id: str | None = _setting(
         "default_agent_id", None, _optional_text, "agent id where none is given"
     )

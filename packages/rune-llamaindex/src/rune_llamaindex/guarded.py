@@ -7,11 +7,15 @@ A guarded copy has the class of the original with a few methods replaced: it pas
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from rune_core.errors import UnguardableError
 
@@ -104,6 +108,34 @@ def _load(guard: Guard, base: type, overrides: Overrides, state: Any) -> Any:
     else:
         value.__dict__.update(state or {})
     return value
+
+
+def reported(base: type, original: Any, guard: Callable[[Any], Any]) -> Any:
+    """A guarded method with LlamaIndex's span outside of the guard, where the original has one.
+
+    A span hands what a method returns or raises to tracers: it must see what was let through.
+
+    Args:
+        base: The class that is guarded.
+        original: The method as the class has it.
+        guard: Makes the guarded method from a bare one.
+    """
+    if not hasattr(original, "_self_wrapper"):
+        return guard(original)
+    bare = original.__wrapped__
+    made = guard(bare)
+    # Copied from the original by functools.wraps: it says that there is a span around it already.
+    vars(made).pop(DISPATCHER_SPAN_DECORATED_ATTR, None)
+    spanned = get_dispatcher(base.__module__).span(made)
+
+    @functools.wraps(bare)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_running(self):
+            # Called by the original's own code: what it gives is not checked yet.
+            return bare(self, *args, **kwargs)
+        return cast("Any", spanned).__get__(self)(*args, **kwargs)
+
+    return method
 
 
 _running: ContextVar[int | None] = ContextVar("rune_llamaindex_running", default=None)

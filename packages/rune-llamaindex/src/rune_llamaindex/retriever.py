@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, cast
 
-from rune_llamaindex.guarded import guarded_copy, is_running, require_guard, running
+from rune_llamaindex.guarded import guarded_copy, is_running, reported, require_guard, running
 from rune_llamaindex.nodes import over_nodes
 
 if TYPE_CHECKING:
@@ -25,16 +25,14 @@ def retriever_overrides(base: type) -> dict[str, Any]:
     """
     kind = cast("Any", base)
     return {
-        "_retrieve": _retrieve(kind),
-        "_aretrieve": _aretrieve(kind),
+        "_retrieve": reported(base, kind._retrieve, _retrieve),
+        "_aretrieve": reported(base, kind._aretrieve, _aretrieve),
         "_handle_recursive_retrieval": _follow(kind),
         "_ahandle_recursive_retrieval": _afollow(kind),
     }
 
 
-def _retrieve(base: Any) -> Any:
-    original = base._retrieve
-
+def _retrieve(original: Any) -> Any:
     @functools.wraps(original)
     def _retrieve(self: Any, query_bundle: QueryBundle) -> list[NodeWithScore]:
         if is_running(self):
@@ -47,9 +45,7 @@ def _retrieve(base: Any) -> Any:
     return _retrieve
 
 
-def _aretrieve(base: Any) -> Any:
-    original = base._aretrieve
-
+def _aretrieve(original: Any) -> Any:
     @functools.wraps(original)
     async def _aretrieve(self: Any, query_bundle: QueryBundle) -> list[NodeWithScore]:
         if is_running(self):

@@ -15,7 +15,7 @@ from rune_core.guarded import neutral_message
 from rune_llamaindex.blocks import has_text, over_blocks, over_text
 from rune_llamaindex.calls import MARK
 from rune_llamaindex.definition import definition_of, plain_metadata, shown_metadata
-from rune_llamaindex.guarded import guarded_copy, is_running, require_guard, running
+from rune_llamaindex.guarded import guarded_copy, is_running, reported, require_guard, running
 from rune_llamaindex.sessions import run_id
 from rune_scanner.finding import Surface
 
@@ -41,10 +41,10 @@ def tool_overrides(base: type) -> dict[str, Any]:
     kind = cast("Any", base)
     replaced: dict[str, Any] = {"metadata": property(shown_metadata)}
     if issubclass(base, AsyncBaseTool):
-        replaced["call"] = _sync(kind.call)
-        replaced["acall"] = _async(kind.acall)
+        replaced["call"] = reported(base, kind.call, _sync)
+        replaced["acall"] = reported(base, kind.acall, _async)
     else:
-        replaced["__call__"] = _sync(kind.__call__)
+        replaced["__call__"] = reported(base, kind.__call__, _sync)
     return replaced
 
 

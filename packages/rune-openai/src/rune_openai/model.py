@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rune_openai.guard import Guard
 
 
+_BEGINS = (".added", ".created", ".in_progress")
+
+
 class AgentsBlockedError(ShieldBlockedError, AgentsException):
     """A guarded agent was stopped.
 
@@ -271,6 +274,9 @@ def _over_event(
     data = _plain(event)
     if not isinstance(data, dict):
         return [event]
+    if str(data.get("type")).endswith(_BEGINS) and isinstance(event, BaseModel):
+        # The SDK goes on writing to the item that it announced: what comes later must not show.
+        event = event.model_copy(deep=True)
     held[id(data)] = (data, event)
     sent = yield from stream.over(data)
     made = [held[id(one)][1] if id(one) in held else _rebuilt_event(event, one) for one in sent]

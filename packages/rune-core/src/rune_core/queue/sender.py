@@ -115,8 +115,9 @@ class Sender:
             self._idle = self._nothing = False
             now = time.monotonic()
             soon = urgent or self._waiting >= self._batch
-            self._due = min(self._due, now if soon else now + self._interval)
-            if soon:
+            due = now if soon else now + self._interval
+            if due < self._due:
+                self._due = due
                 self._changed.notify_all()
             if self._thread is None and not self._stopped:
                 self._start()
@@ -194,7 +195,7 @@ class Sender:
                     if self._due == float("inf") and time.monotonic() >= now + IDLE_SECONDS:
                         self._due = time.monotonic()
                 if self._stopped:
-                    return
+                    break
                 self._due = float("inf")
                 self._waiting = 0
             more = False
@@ -209,6 +210,8 @@ class Sender:
                     self._due = min(self._due, time.monotonic() + self._interval)
                 self._hurry = self._hurry and more
                 self._changed.notify_all()
+        # Who closed the store may not have waited for the last request, whose outcome was noted.
+        self._store.spool.close()
 
     def _seconds_blocked(self, *, hurry: bool = False) -> float:
         """Seconds in which nothing may be sent. Our own pause counts only without a hurry."""

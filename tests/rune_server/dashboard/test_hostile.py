@@ -73,8 +73,7 @@ def test_members_strings(
     page.get_by_role("button", name="Save revision").click()
     page.get_by_text("Saved as revision").wait_for()
     window.go(
-        "/events?q="
-         "%22%27%3E%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E&agent=%3Cimg%20src%3Dx%3E"
+        "/events?q=%22%27%3E%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E&agent=%3Cimg%20src%3Dx%3E"
     )
     assert_text_everywhere(window, server)
     page = window.go("/settings/account")

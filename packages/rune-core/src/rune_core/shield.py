@@ -676,6 +676,7 @@ class Shield:
             cache_size=self.config.cache_size,
             traced=traced,
             clock=self._engine.clock,
+            on_tokens=self._engine.count_tokens,
             on_told=None if self._engine.journal is None else self._engine.journal.told,
         )
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from rune_core.policy.compiled_rule import CompiledRule, rules_by_name, unless_replaced
 from rune_core.policy.globs import globs
 from rune_core.policy.model import (
+    PLAIN_ASKING,
     AllowlistMatch,
     BudgetMatch,
+    CircuitBreakerMatch,
     DataProtectionMatch,
     DenylistMatch,
     FailRule,
@@ -21,13 +23,13 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
-from rune_core.tool_risk import infer
+from rune_core.tool_risk import Capability, declared, infer
 from rune_scanner.finding import Surface, Threat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rune_core.policy.model import SequenceStep
+    from rune_core.policy.model import Asking, SequenceStep
     from rune_scanner.finding import Finding
 
 _CACHE_SIZE = 1024
@@ -41,11 +43,12 @@ class ToolRules:
         hits: Allow and deny rules that match the tool's name.
         limits: Rate limits that count the tool.
         calls: Rules that hold a condition against the call.
-        budgets: Budgets that count the tool.
+        budgets: Budgets that count the tool, and circuit breakers that watch it.
         sequences: Rules of which the tool may be a step, and which steps those are, from 0.
         names: What the conditions among them read.
         risk: ``low``, ``medium`` or ``high``: as the policies say, else as its name tells.
         declared_risk: What the policies say; None when they do not.
+        declared_capabilities: What it can do, as the policies say; None when they do not.
     """
 
     hits: tuple[CompiledRule, ...]
@@ -53,6 +56,7 @@ class ToolRules:
     calls: tuple[CompiledRule, ...]
     risk: str
     declared_risk: str | None = None
+    declared_capabilities: frozenset[Capability] | None = None
     budgets: tuple[CompiledRule, ...] = ()
     sequences: tuple[tuple[CompiledRule, tuple[int, ...]], ...] = ()
     names: frozenset[str] = frozenset()
@@ -110,6 +114,7 @@ class CompiledPolicy:
         self.replaced, self.overridden = tuple(replaced[0]), tuple(replaced[1])
         rules = [rule.rule for rule in compiled]
         self.rules = tuple(rules)
+        self._asking = {rule.name: rule.asking for rule in rules if rule.asking is not PLAIN_ASKING}
         self._by_finding = _index_by_finding(compiled)
         self._data = {
             surface: tuple(
@@ -130,6 +135,7 @@ class CompiledPolicy:
                 | RateLimitMatch
                 | ToolCallMatch
                 | BudgetMatch
+                | CircuitBreakerMatch
                 | SequenceMatch,
             )
         ]
@@ -140,6 +146,11 @@ class CompiledPolicy:
             (risk, globs(tools))
             for file in (*bundle, *files, *base)
             for risk, tools in file.tool_risk
+        ]
+        self._capabilities = [
+            (Capability(capability), globs(tools))
+            for file in (*bundle, *files, *base)
+            for capability, tools in file.tool_capabilities
         ]
         self._regex_surfaces = {
             rule_id: rule.surfaces
@@ -174,6 +185,10 @@ class CompiledPolicy:
             if len(self._data_cache) < _CACHE_SIZE:
                 self._data_cache[key] = known
         return known
+
+    def asking(self, rule: str) -> Asking:
+        """How the rule of this name asks."""
+        return self._asking.get(rule, PLAIN_ASKING)
 
     def for_tool(self, tool: str) -> ToolRules:
         """Rules about calling ``tool``."""
@@ -213,7 +228,7 @@ class CompiledPolicy:
                 if steps:
                     sequences.append((rule, steps))
                     names.update(*(_names(match.steps[number]) for number in steps))
-            elif isinstance(match, RateLimitMatch | BudgetMatch) and (
+            elif isinstance(match, RateLimitMatch | BudgetMatch | CircuitBreakerMatch) and (
                 not match.tools or globs(match.tools)(tool)
             ):
                 (limits if isinstance(match, RateLimitMatch) else budgets).append(rule)
@@ -222,13 +237,16 @@ class CompiledPolicy:
             if exemption.when is not None and (not exemption.tools or globs(exemption.tools)(tool)):
                 names |= exemption.when.names
         said = next((risk for risk, tools in self._risks if tools(tool)), None)
-        risk = said or infer(tool).risk.value
+        capabilities = frozenset(what for what, tools in self._capabilities if tools(tool)) or None
+        told = infer(tool) if capabilities is None else declared(tool, capabilities)
+        risk = said or told.risk.value
         return ToolRules(
             hits=tuple(hits),
             limits=tuple(limits),
             calls=tuple(calls),
             risk=risk,
             declared_risk=said,
+            declared_capabilities=capabilities,
             budgets=tuple(budgets),
             sequences=tuple(sequences),
             names=frozenset(names),

@@ -17,6 +17,8 @@ name                type        what it is
 ``delegated``       bool        the user told the agent to do what some text says
 ``instruction``     double      how much the places the arguments came from read as instructions
 ``findings``        list        what was found in the call: ``rule``, ``threat``, ``confidence``
+``session``         map         counts before the call: ``calls``, ``same_tool``, ``refused``,
+                                ``untrusted``, ``flagged`` and ``tokens``
 ``agent``           string      the agent's id; "" when unnamed
 ``tags``            list        the agent's tags
 ==================  ==========  ==================================================================
@@ -52,6 +54,7 @@ _NAMES: Final = {
     "delegated": "bool",
     "instruction": "number",
     "findings": "list",
+    "session": "map",
     "agent": "text",
     "tags": "texts",
 }

@@ -14,6 +14,7 @@ from rune_core.policy.model import (
     INSTRUCTION_THREATS,
     AllowlistMatch,
     BudgetMatch,
+    CircuitBreakerMatch,
     Extent,
     RateLimitMatch,
     SequenceMatch,
@@ -354,7 +355,7 @@ def _add_tool_match(
     match = rule.rule.match
     if isinstance(match, ToolCallMatch):
         reason = f"tool '{name}': {reason}"
-    elif isinstance(match, BudgetMatch | SequenceMatch):
+    elif isinstance(match, BudgetMatch | SequenceMatch | CircuitBreakerMatch):
         reason = rule.rule.description or reason
     elif isinstance(match, AllowlistMatch):
         reason = f"tool '{name}' is not on the allow list"

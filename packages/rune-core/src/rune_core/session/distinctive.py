@@ -76,6 +76,7 @@ _NAME: Final = re.compile(
     r" [A-Z\u00c0-\u00de][\w'’-]{2,30}\b"
 )
 _WORD: Final = re.compile(r"\w+")
+_DIGIT: Final = re.compile(r"\d")
 _SENTENCE: Final = re.compile(r"[^.!?\n\r\u3002\uff01\uff1f]{12,600}")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -159,22 +160,45 @@ def parts_of(value: str) -> list[Part]:
 
 
 def _all_parts(value: str) -> Iterator[Part]:
+    # Most texts lack what most kinds of parts cannot be without: a look saves a search.
     lower = value.lower()
+    if "://" in lower:
+        yield from _urls(lower)
+    if "@" in lower:
+        for match in _EMAIL.finditer(lower):
+            yield Part(PartKind.EMAIL, squash(match[0]))
+    if "." in lower:
+        for match in _HOST.finditer(lower):
+            if match[1].rpartition(".")[2] in _COMMON_HOST_ENDINGS:
+                yield Part(PartKind.PATH, squash(match[1]))
+            elif not _is_common_host(match[1]):
+                yield Part(PartKind.HOST, squash(match[1]))
+    if "." in lower or "/" in lower or "\\" in lower:
+        for match in _PATH.finditer(lower):
+            if len(squash(match[0])) >= 6:
+                yield Part(PartKind.PATH, squash(match[0]))
+    if _DIGIT.search(lower):
+        yield from _with_digits(lower)
+    for match in _NAME.finditer(value):
+        yield Part(PartKind.NAME, squash(match[0]))
+    for match in _SENTENCE.finditer(lower):
+        sentence = match[0]
+        key = squash(sentence)
+        if len(key) >= MIN_PHRASE_CHARS and (
+            len(_WORD.findall(sentence)) >= MIN_PHRASE_WORDS or _CJK.search(sentence)
+        ):
+            yield Part(PartKind.PHRASE, key)
+
+
+def _urls(lower: str) -> Iterator[Part]:
     for match in _URL.finditer(lower):
         yield Part(PartKind.URL, squash(match[0]))
         host = match[1].rpartition("@")[2].partition(":")[0].removeprefix("www.")
         if not _is_common_host(host):
             yield Part(PartKind.HOST, squash(host))
-    for match in _EMAIL.finditer(lower):
-        yield Part(PartKind.EMAIL, squash(match[0]))
-    for match in _HOST.finditer(lower):
-        if match[1].rpartition(".")[2] in _COMMON_HOST_ENDINGS:
-            yield Part(PartKind.PATH, squash(match[1]))
-        elif not _is_common_host(match[1]):
-            yield Part(PartKind.HOST, squash(match[1]))
-    for match in _PATH.finditer(lower):
-        if len(squash(match[0])) >= 6:
-            yield Part(PartKind.PATH, squash(match[0]))
+
+
+def _with_digits(lower: str) -> Iterator[Part]:
     for key in dates_in(lower):
         yield Part(PartKind.DATE, key)
     for match in _GROUPED_DIGITS.finditer(lower):
@@ -192,15 +216,6 @@ def _all_parts(value: str) -> Iterator[Part]:
         key = number_key(match[0])
         if key and is_distinctive_number(key):
             yield Part(PartKind.NUMBER, key)
-    for match in _NAME.finditer(value):
-        yield Part(PartKind.NAME, squash(match[0]))
-    for match in _SENTENCE.finditer(lower):
-        sentence = match[0]
-        key = squash(sentence)
-        if len(key) >= MIN_PHRASE_CHARS and (
-            len(_WORD.findall(sentence)) >= MIN_PHRASE_WORDS or _CJK.search(sentence)
-        ):
-            yield Part(PartKind.PHRASE, key)
 
 
 def dates_in(lower: str) -> Iterator[str]:

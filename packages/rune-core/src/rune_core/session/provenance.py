@@ -29,7 +29,8 @@ from rune_scanner.views import build_views
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rune_core.session.sources import Sighting, Sources
+    from rune_core.session.shelf import Sighting
+    from rune_core.session.sources import Sources
     from rune_scanner.finding import Span
 
 MAX_LEAVES: Final = 256

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from rune_core.ids import safe_name
+from rune_core.session.accounts import Accounts
+from rune_core.session.approvals import Approvals
 from rune_core.session.cache import EvidenceCache
-from rune_core.session.ledger import Ledger
+from rune_core.session.counters import Counters
 from rune_core.session.progress import Progress
 from rune_core.session.sources import Sources, Trust
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 OnTold: TypeAlias = "Callable[[Session, str, Trust, str | None], None]"
 """Hears of the texts that a session is told about, with their source."""
+
+
+OnTokens: TypeAlias = "Callable[[str | None, int], None]"
+"""Hears of the tokens that an agent used."""
 
 
 class Session:
@@ -35,8 +41,9 @@ class Session:
         cache: What the layers said about the texts of this session.
         sources: What the run has read, to trace the arguments of its calls to. None for the
             session of calls made outside any: there, texts of unrelated runs would mix.
-        budgets: What ``budget`` rules counted per session.
-        repeats: The same per tool and arguments, apart: varied calls must not push out sums.
+        accounts: What ``budget`` and ``circuit_breaker`` rules counted per session.
+        counters: What happened so far, as conditions see it.
+        approvals: What a person approved and need not be asked about again.
         progress: How far the calls have come along ``sequence`` rules.
     """
 
@@ -50,6 +57,7 @@ class Session:
         cache_size: int = 2048,
         traced: bool = True,
         on_told: OnTold | None = None,
+        on_tokens: OnTokens | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = session_id or uuid4().hex
@@ -58,11 +66,13 @@ class Session:
         self.framework = framework
         self.cache = EvidenceCache(cache_size)
         self.sources = Sources() if traced else None
-        self.budgets = Ledger(clock=clock)
-        self.repeats = Ledger(clock=clock)
+        self.accounts = Accounts(clock)
+        self.counters = Counters(self.accounts.tokens)
+        self.approvals = Approvals(clock)
         self.progress = Progress(clock)
         self._sequence = count(1)
         self._on_told = on_told
+        self._on_tokens = on_tokens
 
     def user(self, text: str) -> None:
         """Say that the user said ``text``. Scanning it as ``input`` says so too."""
@@ -80,6 +90,18 @@ class Session:
             source: Where it came from.
         """
         self._remember(text, Trust.UNTRUSTED, source)
+
+    def add_tokens(self, tokens: int) -> None:
+        """Say that the model used so many tokens, for budgets of ``max_tokens``.
+
+        Adapters say so where the model tells.
+
+        Raises:
+            ValueError: The number is negative.
+        """
+        self.accounts.tokens.add(tokens)
+        if self._on_tokens is not None:
+            self._on_tokens(self.agent_id, tokens)
 
     def _remember(self, text: str, trust: Trust, source: str | None = None) -> None:
         message_id = f"{trust}:{hash(text)}"

@@ -63,7 +63,7 @@ class Application:
 app = Application()
 
 
-ORGANISATIONS = ("pushed", "bystander", "ours", "theirs", "tagged", "fuzzed")
+ORGANISATIONS = ("pushed", "bystander", "ours", "theirs", "tagged", "fuzzed", "client")
 
 
 async def prepared(data_dir: Path, analytics: Any, **options: str) -> dict[str, dict[str, str]]:

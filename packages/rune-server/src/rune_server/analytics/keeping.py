@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ from rune_server.analytics import conditions, rows
 from rune_server.analytics.batches import insert_lines
 from rune_server.analytics.model import UsageRow
 from rune_server.analytics.schema import BY_AGENT, TABLES
+from rune_server.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rune_core.event.schema import Event
     from rune_server.analytics.connect import Store
 
+_LEFT = "SELECT count() FROM system.parts WHERE NOT active AND database = {name:String}"
 _TIMES = {
     "events": "timestamp",
     "events_by_minute": "minute",
@@ -140,3 +143,31 @@ async def _wipe(store: Store, table: str) -> None:
     """Write the parts anew without the rows that were deleted from them."""
     sql = f"ALTER TABLE {store.database}.{table}{_on_cluster(store)} APPLY DELETED MASK"
     await _run(store, sql)
+
+
+async def reseal(store: Store) -> None:
+    """Write every part of an embedded store anew, under the current key.
+
+    Returns once no part under an older key is left. The key may go when every store of the folder
+    was written anew: see ``Analytics.reseal``.
+
+    Raises:
+        UnavailableError: Older parts are still in use after a minute.
+    """
+    names = [f"{store.database}.{table}" for table in TABLES]
+    for name in names:
+        await _run(store, f"ALTER TABLE {name} MODIFY SETTING old_parts_lifetime = 1")
+        await _run(
+            store, f"OPTIMIZE TABLE {name} FINAL SETTINGS optimize_skip_merged_partitions = 0"
+        )
+    for _ in range(600):
+        left = await store.write(
+            lambda client: client.query(_LEFT, parameters={"name": store.database}).result_rows
+        )
+        if not left[0][0]:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise UnavailableError("parts under an older key are still in use", retry_after=60)
+    for name in names:
+        await _run(store, f"ALTER TABLE {name} RESET SETTING old_parts_lifetime")

@@ -186,7 +186,7 @@ class Sources:
 
     def _texts(self, trust: Trust) -> list[str]:
         with self._lock:
-            return [source.text for source in self._kept.values() if source.trust is trust]
+            return [self._kept[key].text for key in self._order[trust]]
 
     def _requests_of(self, source: Source) -> Requests:
         requests = self._requests.get(source.id)

@@ -303,7 +303,7 @@ class ShieldConfig:
         "spool_max_events", 100_000, _count, "events that wait on disk for the server at most"
     )
     spool_max_bytes: int = _setting(
-        "spool_max_bytes", 100_000_000, _count, "their size at most, in bytes"
+        "spool_max_bytes", 200_000_000, _count, "their size at most, in bytes"
     )
     event_hash_key: str | None = _setting(
         "event_hash_key",

@@ -180,6 +180,7 @@ async def revoke(platform: Platform, actor: Actor, key_id: UUID) -> None:
         if row is None or row.organisation_id != actor.organisation_id:
             raise NotFoundError("no such key")
         await revoke_row(session, actor, row)
+    platform.keys.forget()
     await platform.bus.publish(TOPIC, str(key_id).encode())
 
 

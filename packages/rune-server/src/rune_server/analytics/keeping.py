@@ -64,21 +64,36 @@ async def purge(store: Store, organisation_id: UUID, before: datetime) -> int:
     return int(number[0][0])
 
 
-async def erase(store: Store, organisation_id: UUID, agent_id: str | None) -> int:
+async def erase(
+    store: Store, organisation_id: UUID, agent_id: str | None, *, before: datetime | None = None
+) -> int:
     """Remove everything about an agent, or about the organisation. How many events that were.
 
     What is deleted cannot be read from the moment this returns, and is gone from the disk too.
+
+    Args:
+        store: Where the organisation's events are.
+        organisation_id: The organisation.
+        agent_id: The agent; None for the whole organisation.
+        before: Only what happened before this moment; of sums by minute, whole minutes.
     """
     parameters: dict[str, object] = {"organisation": organisation_id}
     condition = "organisation_id = {organisation:UUID}"
     if agent_id is not None:
         parameters["agent"] = agent_id
         condition += " AND agent_id = {agent:String}"
+    older = ""
+    if before is not None:
+        parameters["before"] = conditions.stamp(before)
+        older = " AND %s < {before:DateTime64(3, 'UTC')}"
     number = await store.query(
-        f"SELECT count() FROM {store.database}.events WHERE {condition}", parameters
+        f"SELECT count() FROM {store.database}.events WHERE {condition}"
+        + (older % "timestamp" if older else ""),
+        parameters,
     )
     for table in TABLES if agent_id is None else BY_AGENT:
-        await _delete(store, table, condition, parameters)
+        when = older % _TIMES[table] if older and table in _TIMES else older and " AND false"
+        await _delete(store, table, condition + when, parameters)
         await _wipe(store, table)
     return int(number[0][0])
 

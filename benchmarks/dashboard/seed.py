@@ -259,8 +259,8 @@ async def _alerts(platform: Platform, owner: Actor) -> None:
             kind="count",
             severity="high",
             match=alerts.EventMatch(actions=("block",)),
-            window_seconds=day,
-            threshold=5,
+            window_seconds=3 * day,
+            threshold=2,
             group_by="agent",
             channels=(channel.id,),
         ),
@@ -283,9 +283,9 @@ async def _alerts(platform: Platform, owner: Actor) -> None:
         await alerts.create_rule(platform, owner, spec)
     await alert_jobs.evaluate_due(platform)
     page = await alerts.alerts(platform, owner, states=("open",))
-    for one in page.items[:1]:
+    for one in page.items[3:4]:
         await alerts.acknowledge(platform, owner, one.id)
-    for one in page.items[1:2]:
+    for one in page.items[2:3]:
         await alerts.resolve(platform, owner, one.id)
 
 

@@ -1,4 +1,4 @@
-"""What people do: sign in with two factors, invite, write and publish a policy, take on an alert."""
+"""What people do: sign in with two factors, invite, write a policy, take on an alert."""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def test_a_policy_from_draft_to_force_and_back(
     page.get_by_text("would have fired").first.wait_for(timeout=20_000)
     page.get_by_role("link", name="Cases").click()
     page.get_by_label("Cases, in YAML").fill(
-        "cases:\n  - {name: a shell is refused, call: shell.run, args: {command: ls}, action: block}\n"
+        "cases:\n"
+        "  - {name: a shell is refused, call: shell.run, args: {command: ls}, action: block}\n"
         "  - {name: reading is fine, call: read, args: {}, action: block}\n"
     )
     page.get_by_role("button", name="Run").click()

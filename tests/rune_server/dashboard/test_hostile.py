@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.rune_server.dashboard.conftest import Complaints, Visit
 
 SCRIPT = "\"'><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{{7*7}}"
-NAME = "-onload=hacked //..@: javascript:hacked"
+NAME = "-onload hacked //..@: javascript:hacked"
 """The worst that an event's names can be: their alphabet is closed."""
 WATCH = "window.hacked = 0;"
 
@@ -76,6 +76,10 @@ def test_members_strings(
         "/events?q=%22%27%3E%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E&agent=%3Cimg%20src%3Dx%3E"
     )
     assert_text_everywhere(window, server)
+    page = window.go("/agents/billing-assistant")
+    page.get_by_role("button", name="Describe").click()
+    page.get_by_label("Name", exact=True).fill("")
+    page.get_by_role("button", name="Save", exact=True).click()
     page = window.go("/settings/account")
     page.get_by_label("Name").fill(PERSONS["owner"].name)
     page.locator("form[action='/settings/account/name'] button").click()
@@ -93,7 +97,7 @@ def test_agents_strings(
     for path in (
         f"/events?open={made.event_id}",
         f"/events/{made.event_id}",
-        "/events?agent=" + "-onload%3Dhacked",
+        "/events?agent=" + "-onload%20hacked",
         "/agents",
         "/sessions",
         "/threats/prompt_injection",

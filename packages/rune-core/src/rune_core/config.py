@@ -345,6 +345,12 @@ class ShieldConfig:
     max_sessions: int = _setting(
         "max_sessions", 1024, _count, "sessions that can be found again by id"
     )
+    session_idle_seconds: float = _setting(
+        "session_idle_seconds",
+        86_400.0,
+        _seconds,
+        "how long a session that nobody used can be found again; 0 for as long as there is room",
+    )
     plugins_enabled: bool = _setting("plugins_enabled", True, _bool, "load installed plug-ins")
     debug: bool = _setting("debug", False, _bool, "log at DEBUG; never content")
 

@@ -57,8 +57,24 @@ class Requests:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
+        began = False
+
+        async def sending(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sending)
+        except Exception as error:  # noqa: BLE001 - the rim: nothing of a fault reaches the caller
+            _log.error("request failed", error=described(error))
+            if not began:
+                await send_problem(
+                    send,
+                    ProblemError("something went wrong on our side"),
+                    [HSTS],
+                    request_id=secrets.token_hex(8),
+                )
         finally:
             self._open.discard(task)
 

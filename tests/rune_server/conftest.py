@@ -188,3 +188,16 @@ def owner(organisation: Organisation) -> Actor:
 def viewer(organisation: Organisation) -> Actor:
     """A member who may only look."""
     return member(organisation.id, "viewer", Role.VIEWER)
+
+
+@pytest.fixture(scope="session")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, analytics: Analytics
+) -> Iterator[tuple[str, dict[str, dict[str, str]]]]:
+    """A server process that tests share: its address, and keys by organisation."""
+    from tests.rune_server.served import prepared, served
+
+    data_dir = tmp_path_factory.mktemp("served") / "server"
+    given = asyncio.run(prepared(data_dir, analytics))
+    with served(data_dir) as url:
+        yield url, given

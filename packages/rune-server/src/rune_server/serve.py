@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -21,8 +22,10 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rune_server import jobs
-from rune_server.asgi import application
-from rune_server.errors import ConfigurationError
+from rune_server.asgi import HSTS, application
+from rune_server.errors import ConfigurationError, ProblemError
+from rune_server.failure import described
+from rune_server.http import send_problem
 from rune_server.platform import Role, open_platform
 from rune_server.storage import at_rest
 from rune_server.tls import Certificate, certificate, readable_key
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rune_server.asgi import App, Receive, Scope, Send
+    from rune_server.asgi import App, Message, Receive, Scope, Send
     from rune_server.clock import Clock
     from rune_server.platform import Platform
     from rune_server.settings import Settings
@@ -72,7 +75,7 @@ class Requests:
                 await send_problem(
                     send,
                     ProblemError("something went wrong on our side"),
-                    [HSTS],
+                    [(HSTS[0].decode(), HSTS[1].decode())],
                     request_id=secrets.token_hex(8),
                 )
         finally:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -112,6 +113,7 @@ async def serve(
         ConfigurationError: A setting cannot be used, or the port is taken.
     """
     _check_role(settings, role)
+    _check_port(settings)
     _raise_file_limit()
     found = certificate(settings, vault, clock.now())
     async with open_platform(settings, role, clock=clock) as platform:
@@ -217,6 +219,20 @@ def _check_role(settings: Settings, role: Role) -> None:
             f"`rune {role}` is one of several processes, which share their stores: set "
             f"{', '.join(missing)}. For everything in one process: `rune up`"
         )
+
+
+def _check_port(settings: Settings) -> None:
+    """See that nobody listens there: granian would share the port with them."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port: {settings.host}:{settings.port} cannot be opened: {error.strerror}; "
+                "choose another with --port or RUNE_PORT"
+            ) from None
 
 
 def _name_stores(settings: Settings, vault: Vault) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from rune_core.failure import describe, log_failure
 from rune_core.layers.base import Found, LayerOutcome, LayerReport, LayerStatus, RegisteredLayer
+from rune_core.layers.judge.client import Send
 from rune_scanner.finding import Finding, Severity, Threat
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class AskApproval:
     request: ApprovalRequest
 
 
-Effect: TypeAlias = RunLayer | Compute | AskApproval
+Effect: TypeAlias = RunLayer | Compute | AskApproval | Send
 
 
 def drive(pipeline: Generator[Effect, Any, _T]) -> _T:
@@ -130,6 +131,8 @@ def _perform(effect: Effect) -> Any:
         return _run_layer(effect)
     if isinstance(effect, Compute):
         return effect.function()
+    if isinstance(effect, Send):
+        return effect.client.send(effect.body, effect.seconds)
     answer = effect.handler(effect.request)
     if inspect.isawaitable(answer):
         _discard(answer)
@@ -143,6 +146,8 @@ async def _aperform(effect: Effect) -> Any:
         return await _arun_layer(effect)
     if isinstance(effect, Compute):
         return await asyncio.to_thread(effect.function) if effect.heavy else effect.function()
+    if isinstance(effect, Send):
+        return await effect.client.asend(effect.body, effect.seconds)
     answer = effect.handler(effect.request)
     if inspect.isawaitable(answer):
         answer = await answer

@@ -243,6 +243,7 @@ class Rule:
         within: Whom its file is for; the rule is for those who are in both.
         extent: How far cuts reach; None for the default of the threat.
         alert: True for ``action: alert``: recorded, and raised as an alert event.
+        judge: True to ask the judge, where there is one, about what the rule matches.
         description: For people.
         policy: Name of the file it is in.
         path: That file.
@@ -261,6 +262,7 @@ class Rule:
     within: Audience = EVERYBODY
     extent: Extent | None = None
     alert: bool = False
+    judge: bool = False
     description: str = ""
     policy: str = ""
     path: str = ""

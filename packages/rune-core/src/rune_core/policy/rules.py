@@ -50,6 +50,7 @@ COMMON_KEYS = frozenset(
         "agents",
         "tags",
         "extent",
+        "judge",
         "description",
     )
 )
@@ -123,6 +124,7 @@ class RuleReader(CallRuleReader):
             within=self._within,
             extent=self._choice(node, key, "extent", Extent),
             alert=alert,
+            judge=self._flag(node, key, "judge"),
             description=self._text(node, key, "description"),
             policy=self._name,
             path=self._path,

@@ -23,7 +23,7 @@ class JudgeRequest:
         body: The JSON body.
         headers: The headers, names in lower case.
         prompt: The user message: what holds the evidence.
-        mark: The mark that an answer must carry.
+        mark: The mark that an answer must carry; empty when the request is not Rune's.
     """
 
     def __init__(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:

@@ -127,7 +127,6 @@ def _question(
     text: str, context: ScanContext, doubted: Sequence[Finding], judge: Judge, engine: Engine
 ) -> Question:
     from rune_core.layers.judge.question import question_about
-
     from rune_scanner import scan
 
     # With layer 1 off, secrets are looked for all the same.

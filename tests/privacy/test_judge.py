@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rune_core import Shield
 
-THOROUGHLY = ("agrees", "answers in words")
+THOROUGHLY = ("agrees", False)
 POLICY = """
 version: "1.0"
 rules:
@@ -88,7 +88,7 @@ def test_only_the_judges_request_holds_content(
             **judge.settings,
         )
         with shield:
-            (exercise if failure in THOROUGHLY else exercise_shortly)(shield, watch)
+            (exercise if (failure, later) == THOROUGHLY else exercise_shortly)(shield, watch)
             shield.flush(20.0)
             for what, value in (
                 ("shield", shield),

@@ -63,6 +63,40 @@ class Application:
 app = Application()
 
 
+ORGANISATIONS = ("pushed", "bystander", "ours", "theirs", "tagged", "fuzzed", "client")
+
+
+async def prepared(data_dir: Path, analytics: Any, **options: str) -> dict[str, dict[str, str]]:
+    """A migrated database with some organisations; of each an SDK's and an administrator's key."""
+    from tests.rune_server.conftest import MovableClock, make_organisation, migrate
+
+    from rune_server import settings as server_settings
+    from rune_server.actor import ROLE_PERMISSIONS, Role, member
+    from rune_server.auth import keys
+    from rune_server.platform import open_platform
+
+    given = {"data_dir": data_dir, "master_key": MASTER_KEY, **options}
+    settings = server_settings.load(given, environ={})
+    clock = MovableClock()
+    data_dir.mkdir(mode=0o700)  # noqa: ASYNC240 - a test
+    await migrate(settings, clock)
+    found = {}
+    async with open_platform(settings, clock=clock, analytics=analytics) as platform:
+        for name in ORGANISATIONS:
+            organisation = await make_organisation(platform, name)
+            owner = member(organisation.id, "owner", Role.OWNER)
+            sdk = await keys.create(platform, owner, name="sdk")
+            everything = await keys.create(
+                platform, owner, name="all", permissions=ROLE_PERMISSIONS[Role.OWNER]
+            )
+            found[name] = {
+                "sdk": sdk.key,
+                "sdk_id": str(sdk.info.id),
+                "all": everything.key,
+            }
+    return found
+
+
 @contextmanager
 def served(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """A running server process; its address. Its state database must be migrated already."""

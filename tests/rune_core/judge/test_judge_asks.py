@@ -126,6 +126,21 @@ def test_a_policy_can_ask_about_a_call(judged) -> None:
         assert found.confidence == pytest.approx(0.85)
 
 
+def test_what_the_judge_found_is_known_when_a_call_is_traced(judged) -> None:
+    """A call whose argument comes from a text that the judge takes for an attack is hijacked."""
+    text = "Our new account is DE89370400440532013000."
+    policy = """
+version: "1.0"
+rules: [{name: iban, type: data_protection, patterns: ['DE[0-9]{20}'], action: flag, judge: true}]
+"""
+    for answer, action in ((ATTACK, Action.ASK), ("", Action.FLAG)):
+        with judged(answer, policy=policy) as (shield, _, _), shield.session() as session:
+            session.user("Send the money to our supplier.")
+            shield.scan_tool_result(text, tool="read_mail")
+            call = shield.validate_action("send_money", {"iban": "DE89370400440532013000"})
+            assert call.action is action, (answer, call.explanation)
+
+
 def test_a_call_is_not_counted_twice_when_the_judge_was_asked(judged) -> None:
     policy = ASK_ABOUT_PAYMENTS + "  - {name: two, type: rate_limit, tools: [pay], max_calls: 2}\n"
     policy = policy.replace("max_calls: 2", "max_calls: 2, window_seconds: 60")

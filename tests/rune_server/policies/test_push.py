@@ -9,45 +9,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.rune_server.conftest import MovableClock, make_organisation, migrate
-from tests.rune_server.served import MASTER_KEY, served
+from tests.rune_server.served import prepared, served
 from tests.rune_server.services import postgres_server, redis_server
 
 from rune_core import Shield, ShieldConfig
-from rune_server import settings as server_settings
-from rune_server.actor import ROLE_PERMISSIONS, Role, member
-from rune_server.auth import keys
-from rune_server.platform import open_platform
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ALLOWED = 'version: "1.0"\nrules:\n  - {name: r, type: tool_denylist, tools: [other]}\n'
 DENIED = 'version: "1.0"\nrules:\n  - {name: r, type: tool_denylist, tools: [wire_money]}\n'
-
-
-async def prepared(data_dir: Path, analytics, **options: str) -> dict[str, dict[str, str]]:
-    """A migrated database with some organisations; of each an SDK's and an administrator's key."""
-    given = {"data_dir": data_dir, "master_key": MASTER_KEY, **options}
-    settings = server_settings.load(given, environ={})
-    clock = MovableClock()
-    data_dir.mkdir(mode=0o700)  # noqa: ASYNC240 - a test
-    await migrate(settings, clock)
-    found = {}
-    async with open_platform(settings, clock=clock, analytics=analytics) as platform:
-        for name in ("pushed", "bystander", "ours", "theirs", "tagged"):
-            organisation = await make_organisation(platform, name)
-            owner = member(organisation.id, "owner", Role.OWNER)
-            sdk = await keys.create(platform, owner, name="sdk")
-            everything = await keys.create(
-                platform, owner, name="all", permissions=ROLE_PERMISSIONS[Role.OWNER]
-            )
-            found[name] = {
-                "sdk": sdk.key,
-                "sdk_id": str(sdk.info.id),
-                "all": everything.key,
-            }
-    return found
 
 
 class Admin:
@@ -106,15 +77,6 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory, analytics):
-    """A server process that tests share: its address, and keys by organisation."""
-    data_dir = tmp_path_factory.mktemp("served") / "server"
-    given = asyncio.run(prepared(data_dir, analytics))
-    with served(data_dir) as url:
-        yield url, given
 
 
 def test_a_published_policy_changes_the_next_decision(home, running) -> None:

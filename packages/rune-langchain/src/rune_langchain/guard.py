@@ -210,7 +210,10 @@ class Guard(AdapterGuard):
         # session: one that is evicted and opened anew reads everything again.
         if check.surface is Surface.TOOL_DEFINITION:
             return self.memory.rulings
-        return self.memory.texts.setdefault(session, Recent(_REMEMBERED))
+        known = self.memory.texts.get(session)
+        if known is None:
+            known = self.memory.texts.setdefault(session, Recent(_REMEMBERED))
+        return known
 
 
 def _interrupted(tool: str, asked: GuardedCall) -> Any:

@@ -57,6 +57,9 @@ class Guard(AdapterGuard):
     _decided: Recent[str, bool] = field(
         default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
     )
+    _asked: Recent[str, bool] = field(
+        default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
+    )
     _sessions: Recent[str, Session] = field(
         default_factory=lambda: Recent(_SESSIONS), compare=False, repr=False
     )
@@ -89,6 +92,12 @@ class Guard(AdapterGuard):
     def decided(self, tool: str, args: Any, *, asks: bool) -> None:
         """Remember that a call was decided, so that the tool need not decide again."""
         self._decided.put(_call_key(tool, args), asks)
+        if asks:
+            self._asked.put(tool, True)
+
+    def asks_about(self, tool: str) -> bool:
+        """Whether a person was ever to be asked about a call of this tool."""
+        return self._asked.get(tool) is not None
 
     def was_decided(self, tool: str, args: Any) -> bool | None:
         """None when the call was not decided yet, True when a person has to approve it."""

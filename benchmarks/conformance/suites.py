@@ -39,8 +39,21 @@ SUITES = (
     Suite(
         "openai",
         "openai",
-        (*_PYTEST, "inline-snapshot<0.30", "pillow", "azure-identity", "trio", "botocore", "rich")
-        + ("griffe", "aiohttp", "websockets<16", "numpy", "pandas", "anyio"),
+        (
+            *_PYTEST,
+            "inline-snapshot<0.30",
+            "pillow",
+            "azure-identity",
+            "trio",
+            "botocore",
+            "rich",
+            "griffe",
+            "aiohttp",
+            "websockets<16",
+            "numpy",
+            "pandas",
+            "anyio",
+        ),
         (
             *(f"tests/api_resources/{name}" for name in _ANSWERS),
             *(
@@ -83,8 +96,19 @@ SUITES = (
     Suite(
         "openai-agents",
         "openai-agents",
-        (*_PYTEST, "inline-snapshot", "python-dotenv", "sqlalchemy", "aiosqlite", "cryptography")
-        + ("graphviz", "fastapi", "numpy", "websockets<16", "rich"),
+        (
+            *_PYTEST,
+            "inline-snapshot",
+            "python-dotenv",
+            "sqlalchemy",
+            "aiosqlite",
+            "cryptography",
+            "graphviz",
+            "fastapi",
+            "numpy",
+            "websockets<16",
+            "rich",
+        ),
         ("tests",),
         ("sandbox", "realtime", "voice", "extensions", "docs", "fastapi", "fixtures"),
         "benchmarks.conformance.guard_agents",

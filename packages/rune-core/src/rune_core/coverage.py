@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rune_core.adapters.covers import AdapterCoverage, adapters_of
 from rune_core.failure import describe
 from rune_core.layers.base import LayerStatus
 from rune_core.layers.l1_rules import NAME as L1
@@ -82,6 +83,7 @@ class Coverage:
         plugin_faults: What plug-ins did wrong.
         warnings: What a person should know, as sentences.
         stats: The counters.
+        adapters: The adapters in use: what each guards and what it cannot.
     """
 
     surfaces: tuple[SurfaceCoverage, ...]
@@ -99,6 +101,7 @@ class Coverage:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
     sync: SyncState | None = None
+    adapters: tuple[AdapterCoverage, ...] = ()
 
     def __str__(self) -> str:
         layers = [entry.layer for entry in self.surfaces[0].layers]
@@ -115,6 +118,8 @@ class Coverage:
                 f"{surface.surface.value.ljust(width)}  {surface.scans:>7}  "
                 f"{surface.policy_rules:>5}  {cells}"
             )
+        for adapter in self.adapters:
+            lines += ["", *adapter.lines()]
         lines.append("")
         lines.append(f"policy {self.policy_revision}: {', '.join(self.policies) or 'none'}")
         lines.extend(f"! {warning}" for warning in self.warnings)
@@ -186,6 +191,7 @@ def coverage_of(engine: Engine) -> Coverage:
         unavailable=unavailable,
         overridden=policy.overridden,
         sync=None if engine.sync is None else engine.sync.state,
+        adapters=adapters_of(engine),
     )
 
 

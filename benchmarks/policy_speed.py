@@ -19,8 +19,8 @@ from rune_core.policy.conditions import Activation
 from rune_core.policy.counting import count_call
 from rune_core.policy.evaluate import Facts, decide, evaluate
 from rune_core.policy.load import load_default, load_text
+from rune_core.session.accounts import SharedAccounts
 from rune_core.session.call import call_facts
-from rune_core.session.ledger import Ledger
 from rune_core.session.session import Session
 from rune_core.tool_risk import infer
 from rune_scanner.finding import Finding, Severity, Span, Surface, Threat
@@ -107,12 +107,12 @@ def main() -> None:
         for i, threat in enumerate((Threat.COMMAND_INJECTION, Threat.PII_EXPOSURE))
     ]
     facts = call_facts(infer("send_money"), ARGUMENTS, session.sources)
-    budgets, repeats = Ledger(), Ledger()
+    shared = SharedAccounts()
 
     def once() -> object:
         call = Activation(facts, ARGUMENTS, findings, "billing", ("prod",))
         call.compiled(policy.for_tool("send_money").names)
-        counted = count_call(policy, context, ARGUMENTS, call, budgets, repeats)
+        counted = count_call(policy, context, ARGUMENTS, call, shared)
         done = evaluate(
             policy,
             Facts(

@@ -7,16 +7,24 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
+import msgspec
 import trustme
 
+from benchmarks.dashboard import scenes
 from benchmarks.dashboard.seed import OTHER, PASSWORD, PEOPLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
+
+    from rune_core.event.schema import Event
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = (
@@ -99,26 +107,27 @@ class DemoServer:
 
     def start(self) -> None:
         """Serve the folder; returns when it answers."""
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "benchmarks.dashboard.serve",
-                "--data-dir",
-                str(self._folder / "data"),
-                "--port",
-                str(self.port),
-                "--certificate",
-                str(self._folder / "certificate.pem"),
-                "--key",
-                str(self._folder / "key.pem"),
-            ],
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self._folder / "server.log").open("a"),
-            text=True,
-        )
+        with (self._folder / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.dashboard.serve",
+                    "--data-dir",
+                    str(self._folder / "data"),
+                    "--port",
+                    str(self.port),
+                    "--certificate",
+                    str(self._folder / "certificate.pem"),
+                    "--key",
+                    str(self._folder / "key.pem"),
+                ],
+                cwd=_ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         self._until("ready")
 
     def stop(self) -> None:
@@ -132,9 +141,8 @@ class DemoServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
     @property
     def log(self) -> str:
@@ -142,13 +150,32 @@ class DemoServer:
         path = self._folder / "server.log"
         return path.read_text() if path.exists() else ""
 
-    def send(self, **command: Any) -> None:
-        """Give a command, and wait until it is done."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        self._until("done")
+    def send(self, events: Sequence[Event], *, key: str | None = None) -> None:
+        """Send events as an SDK does; durable when this returns, written soon after."""
+        with httpx.Client(verify=False, timeout=30) as client:
+            answer = client.post(
+                f"{self.url}/v1/events",
+                content=scenes.encoded(events),
+                headers={
+                    "x-rune-key": key or self.demo["key"],
+                    "content-type": "application/json",
+                },
+            )
+        answer.raise_for_status()
+        rejected = answer.json()["rejected"]
+        assert not rejected, rejected
+
+    def burst(self, number: int, **changes: Any) -> list[Event]:
+        """Send some decisions that are made now; ``changes`` replace fields of each."""
+        world = scenes.World(time.time_ns() % 2**32)
+        made: list[Event] = []
+        while len(made) < number:
+            agent = world.random.choice(scenes.AGENTS)
+            made += scenes.session(world, agent, datetime.now(UTC), trouble=True)
+        now = scenes.stamp(datetime.now(UTC))
+        made = [msgspec.structs.replace(event, timestamp=now, **changes) for event in made[:number]]
+        self.send(made)
+        return made
 
     def _until(self, word: str) -> None:
         assert self._process is not None

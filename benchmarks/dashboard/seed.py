@@ -224,11 +224,13 @@ async def _reports(platform: Platform, organisation_id: UUID) -> None:
                 )
                 for tool in agent.tools
             )
+            instance = world.hex(32)
+            bundle = await policies.bundle_for(platform, organisation_id, instance)
             await report.take(
                 platform,
                 actor,
                 Status(
-                    instance=world.hex(32),
+                    instance=instance,
                     sdk_version="0.1.0",
                     adapters=(
                         AdapterEntry(
@@ -238,7 +240,7 @@ async def _reports(platform: Platform, organisation_id: UUID) -> None:
                             framework_version="1.2.0",
                         ),
                     ),
-                    policies=PoliciesEntry(),
+                    policies=PoliciesEntry(fetched=bundle.revision, activated=bundle.revision),
                     queue=QueueEntry(depth=world.random.randrange(9)),
                     tools=tools,
                 ),

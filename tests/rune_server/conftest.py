@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import secrets
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
+from tests.rune_server.services import postgres_server
 
 from rune_server import settings as server_settings
 from rune_server.actor import Actor, Role, member
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from rune_server.settings import Settings
 
+DATABASES = ["sqlite", "postgresql"]
 MASTER_KEY = "00" * 31 + "01"
 
 
@@ -91,15 +96,55 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / STATE_FILE
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL with a migrated, empty database ``migrated`` to copy; its DSN."""
+    with postgres_server() as dsn:
+        asyncio.run(run_sql(dsn, "CREATE DATABASE migrated"))
+        given = {"state_dsn": with_database(dsn, "migrated"), "master_key": MASTER_KEY}
+        asyncio.run(migrate(server_settings.load(given, environ={}), MovableClock()))
+        yield dsn
+
+
+@pytest.fixture
+def database() -> str:
+    """``sqlite``; tests ask for others with ``parametrize("database", DATABASES)``."""
+    return "sqlite"
+
+
+@pytest.fixture
+def stored(request: pytest.FixtureRequest, settings: Settings, database: str) -> Iterator[Settings]:
+    """The settings, with a migrated, empty state database of the test's own."""
+    settings.data_dir.mkdir(mode=0o700)
+    if database == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated"), settings.data_dir / STATE_FILE)
+        yield settings
+        return
+    dsn: str = request.getfixturevalue("postgresql")
+    name = f"test_{secrets.token_hex(6)}"
+    asyncio.run(run_sql(dsn, f"CREATE DATABASE {name} TEMPLATE migrated"))
+    yield dataclasses.replace(settings, state_dsn=with_database(dsn, name))
+    asyncio.run(run_sql(dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
 async def platform(
-    settings: Settings, clock: MovableClock, analytics: Analytics, migrated: Path
+    stored: Settings, clock: MovableClock, analytics: Analytics
 ) -> AsyncIterator[Platform]:
     """An open platform with a migrated, empty state database and the shared ClickHouse."""
-    settings.data_dir.mkdir(mode=0o700)
-    shutil.copy(migrated, settings.data_dir / STATE_FILE)
-    async with open_platform(settings, ProcessRole.ALL, clock=clock, analytics=analytics) as found:
+    async with open_platform(stored, ProcessRole.ALL, clock=clock, analytics=analytics) as found:
         yield found
+
+
+async def run_sql(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+def with_database(dsn: str, name: str) -> str:
+    return f"{dsn.rpartition('/')[0]}/{name}"
 
 
 async def migrate(settings: Settings, clock: MovableClock) -> None:
@@ -143,3 +188,16 @@ def owner(organisation: Organisation) -> Actor:
 def viewer(organisation: Organisation) -> Actor:
     """A member who may only look."""
     return member(organisation.id, "viewer", Role.VIEWER)
+
+
+@pytest.fixture(scope="session")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, analytics: Analytics
+) -> Iterator[tuple[str, dict[str, dict[str, str]]]]:
+    """A server process that tests share: its address, and keys by organisation."""
+    from tests.rune_server.served import prepared, served
+
+    data_dir = tmp_path_factory.mktemp("served") / "server"
+    given = asyncio.run(prepared(data_dir, analytics))
+    with served(data_dir) as url:
+        yield url, given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from rune_core import Shield
 
+collect_ignore = [] if os.environ.get("RUNE_SOAK") == "queue" else ["test_wsgi.py"]
 STOP = 'version: "1.0"\nrules:\n  - {name: stop, type: tool_denylist, tools: [danger]}\n'
 
 

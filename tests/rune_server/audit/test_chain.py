@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
+from tests.rune_server.conftest import DATABASES
 
 from rune_server import audit
 from rune_server.errors import ForbiddenError
@@ -15,6 +16,9 @@ from rune_server.errors import ForbiddenError
 if TYPE_CHECKING:
     from rune_server.actor import Actor
     from rune_server.platform import Platform
+
+
+pytestmark = pytest.mark.parametrize("database", DATABASES)
 
 
 async def write(platform: Platform, actor: Actor, number: int) -> None:

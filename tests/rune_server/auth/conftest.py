@@ -70,7 +70,6 @@ async def make_user(
     hashed = None if password is None else await passwords.hashed(platform.settings, password)
     async with platform.state.begin() as session:
         user = await users.insert(
-            platform,
             session,
             email=email,
             name="Ada",
@@ -78,7 +77,7 @@ async def make_user(
             verified_at=platform.clock.now() if verified else None,
         )
         if organisation is not None:
-            await organisations.insert(platform, session, user.id, organisation)
+            await organisations.insert(platform.settings, session, user.id, organisation)
     return user
 
 

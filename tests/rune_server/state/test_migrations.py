@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
+from tests.rune_server.conftest import DATABASES
 
 from rune_server.errors import ConfigurationError
 from rune_server.state import migrations
 
 if TYPE_CHECKING:
     from rune_server.platform import Platform
+
+
+pytestmark = pytest.mark.parametrize("database", DATABASES)
 
 
 async def test_the_migrated_database_is_what_the_code_has(platform: Platform) -> None:

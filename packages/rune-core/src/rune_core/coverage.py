@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from rune_core.adapters.covers import AdapterCoverage, adapters_of
 from rune_core.failure import describe
+from rune_core.ids import MASKED_NAME, safe_name
 from rune_core.layers.base import LayerStatus
 from rune_core.layers.l1_rules import NAME as L1
 from rune_core.tool_pins import RULE as CHANGED_DEFINITION
+from rune_core.tool_risk import declared, infer
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rune_core.engine import Engine
     from rune_core.errors import PolicyError
     from rune_core.plugins import PluginFault
+    from rune_core.policy.compiled import CompiledPolicy
     from rune_core.policy.model import Exemption
     from rune_core.stats import Stats
 
@@ -65,6 +68,23 @@ class SurfaceCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCoverage:
+    """One tool that was called.
+
+    Attributes:
+        tool: Its name.
+        risk: ``low``, ``medium`` or ``high``.
+        capabilities: What it can do: ``read``, ``send``, …; empty when that is not known.
+        evidence: What says so: ``declared``, ``name: send``, ``description: deletes``, ``unknown``.
+    """
+
+    tool: str
+    risk: str
+    capabilities: tuple[str, ...]
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """The whole picture. ``str()`` gives a table.
 
@@ -84,6 +104,7 @@ class Coverage:
         warnings: What a person should know, as sentences.
         stats: The counters.
         adapters: The adapters in use: what each guards and what it cannot.
+        tools: The tools called last, at most 256, and what they can do.
     """
 
     surfaces: tuple[SurfaceCoverage, ...]
@@ -102,6 +123,7 @@ class Coverage:
     overridden: tuple[str, ...] = ()
     sync: SyncState | None = None
     adapters: tuple[AdapterCoverage, ...] = ()
+    tools: tuple[ToolCoverage, ...] = ()
 
     def __str__(self) -> str:
         layers = [entry.layer for entry in self.surfaces[0].layers]
@@ -121,9 +143,38 @@ class Coverage:
         for adapter in self.adapters:
             lines += ["", *adapter.lines()]
         lines.append("")
+        for risk in ("high", "medium", "low"):
+            names = [_told(tool) for tool in self.tools if tool.risk == risk]
+            if names:
+                lines.append(f"tools of {risk} risk: {', '.join(names)}")
         lines.append(f"policy {self.policy_revision}: {', '.join(self.policies) or 'none'}")
         lines.extend(f"! {warning}" for warning in self.warnings)
         return "\n".join(line.rstrip() for line in lines)
+
+
+def _told(tool: ToolCoverage) -> str:
+    return f"{tool.tool} ({', '.join(tool.capabilities) or '?'})"
+
+
+def tools_of(engine: Engine) -> tuple[ToolCoverage, ...]:
+    """The tools called last and what they can do, by name."""
+    policy = engine.policies.current()
+    seen = sorted({tool.name for tool in engine.tools.listed()})
+    return tuple(_tool(name, policy, engine) for name in seen)
+
+
+def _tool(name: str, policy: CompiledPolicy, engine: Engine) -> ToolCoverage:
+    rules = policy.for_tool(name)
+    if rules.declared_capabilities is not None:
+        profile = declared(name, rules.declared_capabilities)
+    else:
+        profile = engine.profiles.of(name) or infer(name)
+    return ToolCoverage(
+        safe_name(name) or MASKED_NAME,
+        rules.declared_risk or profile.risk.value,
+        tuple(sorted(capability.value for capability in profile.capabilities)),
+        "declared" if rules.declared_risk else profile.evidence,
+    )
 
 
 def _cell(entry: LayerCoverage) -> str:
@@ -190,6 +241,7 @@ def coverage_of(engine: Engine) -> Coverage:
         stats=stats,
         unavailable=unavailable,
         overridden=policy.overridden,
+        tools=tools_of(engine),
         sync=None if engine.sync is None else engine.sync.state,
         adapters=adapters_of(engine),
     )

@@ -8,11 +8,15 @@ They differ in nothing but how they wait.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from rune_core.failure import describe, log_failure
@@ -84,12 +88,22 @@ class ApprovalRequest:
 ApprovalHandler: TypeAlias = Callable[[ApprovalRequest], "bool | Awaitable[bool]"]
 
 
+TIMED_OUT = "timed out"
+
+
 @dataclass(frozen=True, slots=True)
 class AskApproval:
-    """Ask a person. Answered with ``approved``, ``denied`` or ``unavailable``."""
+    """Ask a person. Answered with ``approved``, ``denied``, ``unavailable`` or :data:`TIMED_OUT`.
+
+    Attributes:
+        handler: Who is asked.
+        request: What.
+        seconds: How long to wait; None for as long as it takes.
+    """
 
     handler: ApprovalHandler
     request: ApprovalRequest
+    seconds: float | None = None
 
 
 Effect: TypeAlias = RunLayer | Compute | AskApproval
@@ -130,7 +144,9 @@ def _perform(effect: Effect) -> Any:
         return _run_layer(effect)
     if isinstance(effect, Compute):
         return effect.function()
-    answer = effect.handler(effect.request)
+    answer = effect.handler(effect.request) if effect.seconds is None else _waited(effect)
+    if answer is _NO_ANSWER:
+        return TIMED_OUT
     if inspect.isawaitable(answer):
         _discard(answer)
         _log.error("the approval handler is asynchronous; use the a-prefixed methods")
@@ -138,15 +154,81 @@ def _perform(effect: Effect) -> Any:
     return "approved" if answer is True else "denied"
 
 
+_NO_ANSWER: Any = object()
+
+
+def _waited(effect: AskApproval) -> Any:
+    """What the handler answers in time. It goes on in a thread of its own; nobody can stop it."""
+    answers: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
+    context = contextvars.copy_context()
+
+    def ask() -> None:
+        try:
+            answers.put((context.run(effect.handler, effect.request), None))
+        except Exception as error:  # noqa: BLE001 - handed to who waits
+            answers.put((None, error))
+
+    # A daemon: a person who never answers must not keep the process from ending.
+    threading.Thread(target=ask, name="rune-approval", daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=effect.seconds)
+    except Empty:
+        return _NO_ANSWER
+    if error is not None:
+        raise error
+    return answer
+
+
 async def _aperform(effect: Effect) -> Any:
     if isinstance(effect, RunLayer):
         return await _arun_layer(effect)
     if isinstance(effect, Compute):
         return await asyncio.to_thread(effect.function) if effect.heavy else effect.function()
-    answer = effect.handler(effect.request)
-    if inspect.isawaitable(answer):
-        answer = await answer
+    limit = asyncio.timeout(effect.seconds)
+    try:
+        async with limit:
+            answer = await _aanswer(effect)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return TIMED_OUT
     return "approved" if answer is True else "denied"
+
+
+async def _aanswer(effect: AskApproval) -> Any:
+    handler: Any = effect.handler
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004 - inspected, not asked whether callable
+    ):
+        return await handler(effect.request)
+    # A handler that waits for a person must not keep the loop waiting. A thread of its own, not
+    # one of the loop's pool: a person who never answers would keep it from being shut down.
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def ask() -> None:
+        try:
+            answer, error = context.run(handler, effect.request), None
+        except Exception as failure:  # noqa: BLE001 - handed to who waits
+            answer, error = None, failure
+        # The loop may be gone by then, and with it whoever waited.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, done, answer, error)
+
+    threading.Thread(target=ask, name="rune-approval", daemon=True).start()
+    answer = await done
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _settle(done: asyncio.Future[Any], answer: Any, error: Exception | None) -> None:
+    if done.done():  # given up
+        if inspect.isawaitable(answer):
+            _discard(answer)
+    elif error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(answer)
 
 
 def _run_layer(effect: RunLayer) -> LayerOutcome:

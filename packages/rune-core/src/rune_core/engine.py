@@ -16,9 +16,10 @@ from rune_core.layers.l2_vector import VectorLayer
 from rune_core.layers.l3_judge import JudgeLayer
 from rune_core.policy.store import PolicyStore
 from rune_core.rates import RateCounter
-from rune_core.session.ledger import Ledger
+from rune_core.session.accounts import SharedAccounts
 from rune_core.stats import Tally
 from rune_core.tool_pins import ToolPins
+from rune_core.tool_profiles import ToolProfiles
 from rune_core.tools_seen import ToolsSeen
 from rune_scanner.finding import Surface
 
@@ -78,6 +79,7 @@ class Engine:
         )
         self.tools = ToolsSeen()
         self.pins = ToolPins()
+        self.profiles = ToolProfiles()
         self.connection: Connection | None = None
         self.sync: PolicySync | None = None
         if config.url is not None or config.api_key is not None:
@@ -115,8 +117,11 @@ class Engine:
         """
         self.clock = clock
         self.rates = RateCounter(clock)
-        self.budgets = Ledger(clock=clock)
-        self.repeats = Ledger(clock=clock)
+        self.accounts = SharedAccounts(clock)
+
+    def count_tokens(self, agent_id: str | None, tokens: int) -> None:
+        """Count the tokens that an agent's model used."""
+        self.accounts.add_tokens(agent_id, tokens)
 
     def _connect(self) -> None:
         """Talk to the server that the settings name."""
@@ -211,7 +216,7 @@ class Engine:
         """Count a result and emit its event. Never raises."""
         try:
             self.tally.add(result)
-            if self.sync is not None and context.tool is not None:
+            if context.tool is not None:
                 self.tools.note(
                     context.agent_id, context.tool, tool_risk, context.tool_definition_hash
                 )

@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rune_core.policy.decision import Decision
     from rune_core.result import ScanResult
@@ -155,6 +155,8 @@ class ServerStatusError(ServerError):
         code: The machine-readable ``code`` of the problem document; empty when there is none.
         retry_after: Seconds to wait that the server asks for; None when it does not.
         rate_limits: The ``X-Rune-Rate-Limits`` header; empty when there is none.
+        faults: Where the request is wrong, as far as the server says: ``where``, ``line`` and
+            ``reason`` of each, at most 100.
     """
 
     def __init__(
@@ -165,11 +167,13 @@ class ServerStatusError(ServerError):
         code: str = "",
         retry_after: float | None = None,
         rate_limits: str = "",
+        faults: Sequence[Mapping[str, str | int]] = (),
     ) -> None:
         self.status = status
         self.code = code
         self.retry_after = retry_after
         self.rate_limits = rate_limits
+        self.faults = tuple(faults)
         super().__init__(message)
 
 

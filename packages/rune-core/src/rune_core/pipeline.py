@@ -10,15 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rune_core.action import Action
-from rune_core.effects import (
-    HEAVY_TEXT,
-    ApprovalHandler,
-    ApprovalRequest,
-    AskApproval,
-    Compute,
-    Effect,
-    RunLayer,
-)
+from rune_core.approval import put_question
+from rune_core.effects import HEAVY_TEXT, ApprovalHandler, Compute, Effect, RunLayer
 from rune_core.extent import widened
 from rune_core.fail_modes import (
     PIPELINE_LAYER,
@@ -39,7 +32,7 @@ from rune_core.result import ScanResult
 from rune_core.session.cache import Evidence
 from rune_core.session.call import CallFacts, call_facts
 from rune_core.session.sources import Trust
-from rune_core.tool_risk import Risk, infer
+from rune_core.tool_risk import Risk, declared, infer
 from rune_core.values import Rendered, restore
 from rune_core.verdict import Verdict, fold
 from rune_scanner.finding import Severity, Surface
@@ -52,6 +45,7 @@ if TYPE_CHECKING:
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.policy.model import FailRule
     from rune_core.rates import Taken
+    from rune_core.tool_risk import ToolProfile
     from rune_scanner.finding import Finding
 
 _log = logging.getLogger("rune_core.pipeline")
@@ -110,15 +104,29 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     if (stopped or deferred) and state.taken is not None:
         state.taken.give_back()
     if state.counted is not None:
-        state.counted.settle(made=not (stopped or deferred))
+        state.counted.settle(made=not (stopped or deferred), refused=stopped)
     if deferred:
         return result
+    _count(request.context, result, stopped=stopped)
+    if request.context.surface is Surface.TOOL_DEFINITION and request.context.tool and not stopped:
+        engine.profiles.note(request.context.tool, request.value)
     engine.record(result, request.context, state.tool_risk, request.value)
     if engine.journal is not None:
         engine.journal.decided(result, request.context, request.rendered)
     if stopped and request.alert:
         engine.alert(result.decision.rule or "", result, request.context)
     return result
+
+
+def _count(context: ScanContext, result: ScanResult, *, stopped: bool) -> None:
+    counters = context.session.counters
+    if context.surface is not Surface.TOOL_CALL:
+        counters.text(
+            untrusted=_TRUST.get(context.surface) is Trust.UNTRUSTED,
+            flagged=result.action is not Action.ALLOW,
+        )
+    elif context.tool is not None:
+        counters.call(context.tool, made=not stopped)
 
 
 def _stopped(result: ScanResult) -> bool:
@@ -135,7 +143,10 @@ def _steps(
     state.on_error = policy.on_error
     state.tool_risk = context.tool_risk
     if state.tool_risk is None and context.tool is not None:
-        state.tool_risk = policy.for_tool(context.tool).risk
+        rules = policy.for_tool(context.tool)
+        profile = engine.profiles.of(context.tool)
+        undeclared = rules.declared_risk is None and rules.declared_capabilities is None
+        state.tool_risk = profile.risk.value if profile and undeclared else rules.risk
     yield from _gather(request, engine, policy, state)
     _remember(request, state)
     evaluation = _evaluate(policy, request, engine, state)
@@ -179,11 +190,19 @@ def _steps(
         cached=state.cached,
         call=state.call,
     )
-    if decision.action is Action.ASK:
+    if decision.action is Action.ASK and (request.defer or request.approve is not None):
+        result = yield from put_question(
+            request.approve,
+            result,
+            policy,
+            context,
+            request.value,
+            request.rendered.plain,
+            seconds=engine.config.approval_timeout_seconds,
+            defer=request.defer,
+        )
         if request.defer:
             return result
-        if request.approve is not None:
-            result = yield from _ask(request, result)
     for name in evaluation.alerts:
         engine.alert(name, result, context)
     return result
@@ -280,17 +299,33 @@ _TRUST = {
 }
 
 
-def _trace(request: Request, policy: CompiledPolicy, state: _State) -> Activation:
+def _profile(
+    context: ScanContext, policy: CompiledPolicy, engine: Engine, arguments: Mapping[str, object]
+) -> ToolProfile:
+    """What the tool can do: as declared, else as its definition tells, else as its name does."""
+    assert context.tool is not None
+    rules = policy.for_tool(context.tool)
+    if rules.declared_capabilities is not None:
+        profile = declared(context.tool, rules.declared_capabilities)
+    else:
+        known = engine.profiles.of(context.tool)
+        profile = infer(context.tool, schema=arguments) if known is None else known
+    risk = context.tool_risk or rules.declared_risk
+    return profile if risk is None else replace(profile, risk=Risk(risk), evidence="declared")
+
+
+def _trace(request: Request, policy: CompiledPolicy, engine: Engine, state: _State) -> Activation:
     """What conditions may ask about a call."""
     context = request.context
     assert context.tool is not None
     value = request.value
     arguments = value if isinstance(value, Mapping) else {"args": value}
-    profile = infer(context.tool, schema=arguments)
-    risk = context.tool_risk or policy.for_tool(context.tool).declared_risk
-    if risk is not None:
-        profile = replace(profile, risk=Risk(risk), evidence="declared")
-    state.call = call_facts(profile, arguments, context.session.sources)
+    state.call = call_facts(
+        _profile(context, policy, engine, arguments),
+        arguments,
+        context.session.sources,
+        context.session.counters.seen_from(context.tool),
+    )
     return Activation(state.call, arguments, state.findings, context.agent_id, context.agent_tags)
 
 
@@ -305,7 +340,7 @@ def _evaluate(
         if context.surface is Surface.TOOL_CALL and context.tool is not None:
             rules = policy.for_tool(context.tool)
             if rules.calls or rules.names:
-                call = _trace(request, policy, state)
+                call = _trace(request, policy, engine, state)
             limits = [
                 rule for rule in rules.limits if rule.concerns(context.tool, context.agent_id, tags)
             ]
@@ -314,7 +349,7 @@ def _evaluate(
                 exceeded = frozenset(state.taken.exceeded)
             if rules.budgets or policy.follows_calls:
                 state.counted = count_call(
-                    policy, context, request.rendered.plain, call, engine.budgets, engine.repeats
+                    policy, context, request.rendered.plain, call, engine.accounts
                 )
         return evaluate(
             policy,
@@ -374,23 +409,6 @@ def _restored(request: Request, content: str) -> object:
         # A bare number that was cut is no JSON any more; the label is all that is left of it.
         return content
     return restore(request.value, plain, json.loads(content))
-
-
-def _ask(request: Request, result: ScanResult) -> Generator[Effect, Any, ScanResult]:
-    assert request.approve is not None
-    question = ApprovalRequest(
-        tool=request.context.tool,
-        content=request.value,
-        explanation=result.explanation,
-        decision=result.decision,
-        result=result,
-    )
-    try:
-        answer: str = yield AskApproval(request.approve, question)
-    except Exception as error:  # noqa: BLE001 - no answer is not an approval
-        log_failure(_log, "the approval handler failed", describe(error))
-        answer = "unavailable"
-    return replace(result, decision=replace(result.decision, approval=answer))
 
 
 def _failure_match(layer: str) -> RuleMatch:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_RETRY_AFTER = 86_400.0
 _MAX_DETAIL = 200
+_MAX_FAULTS = 100
 
 
 def status_error(
@@ -58,7 +59,25 @@ def status_error(
         code=clean(problem.get("code"), secret),
         retry_after=retry_after(headers.get("retry-after"), headers.get("date")),
         rate_limits=headers.get("x-rune-rate-limits") or "",
+        faults=_faults(problem, secret),
     )
+
+
+def _faults(problem: Mapping[str, Any], secret: str) -> list[dict[str, str | int]]:
+    """The places that a problem document names, each with text that is safe to show."""
+    given = problem.get("errors")
+    found: list[dict[str, str | int]] = []
+    for each in given[:_MAX_FAULTS] if isinstance(given, list) else ():
+        if isinstance(each, dict):
+            line = each.get("line")
+            found.append(
+                {
+                    "where": clean(each.get("where"), secret),
+                    "line": line if isinstance(line, int) else 0,
+                    "reason": clean(each.get("reason"), secret),
+                }
+            )
+    return found
 
 
 def transport_error(url: str, error: Exception) -> ServerError:

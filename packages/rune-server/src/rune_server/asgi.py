@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rune_server import security_txt
 from rune_server.auth import web
 from rune_server.auth.middleware import Authentication
 from rune_server.platform import Platform, Role
@@ -16,10 +17,11 @@ from rune_server.platform import Platform, Role
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EDGE_ROUTES = frozenset(
     (
@@ -38,16 +40,20 @@ def application(platform: Platform) -> App:
     """The application of the platform's role. The platform is open; lifespan is the caller's."""
     role = platform.role
     edge = _load("rune_server.edge", platform)
-    if role in (Role.EDGE, Role.WORKER):
+    if role is Role.EDGE:
         return _with_hsts(edge)
+    if role is Role.WORKER:
+        return _with_hsts(_only_health(edge))
     api = Authentication(_load("rune_server.api", platform), platform)
     sign_in = web.app(platform)
     dashboard = Authentication(_load("rune_server.dashboard", platform), platform)
 
-    async def route(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         if path in HEALTH_PATHS or (scope.get("method"), path) in EDGE_ROUTES:
             await edge(scope, receive, send)
+        elif path == security_txt.PATH:
+            await security_txt.answer(platform)(scope, receive, send)
         elif path in web.PATHS or path in web.CALLBACKS:
             await sign_in(scope, receive, send)
         elif path.startswith("/v1/") or path == "/v1":
@@ -56,6 +62,17 @@ def application(platform: Platform) -> App:
             await dashboard(scope, receive, send)
 
     return _with_hsts(route)
+
+
+def _only_health(edge: App) -> App:
+    """For probes and Prometheus; there is nothing else to ask a worker."""
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") not in HEALTH_PATHS:
+            scope = {**scope, "path": "/", "method": "GET"}
+        await edge(scope, receive, send)
+
+    return route
 
 
 def _load(module: str, platform: Platform) -> App:
@@ -67,7 +84,7 @@ def _load(module: str, platform: Platform) -> App:
 def _with_hsts(app: App) -> App:
     """Browsers that came once over TLS never try without it again."""
 
-    async def wrapped(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), HSTS]

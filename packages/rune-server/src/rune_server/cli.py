@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 def rune_cli_commands(app: typer.Typer) -> Iterable[object]:
     """Add the server's commands."""
     from rune_server.backup.commands import backup, restore
+    from rune_server.commands import audit, keys, migrate, run
 
+    for command in (run.up, run.edge, run.web, run.worker, migrate.migrate, migrate.owner):
+        app.command(command.__name__)(_said_plainly(command))
+    for name, group in (("keys", keys.app), ("audit", audit.app)):
+        for one in group.registered_commands:
+            if one.callback is not None:
+                one.callback = _said_plainly(one.callback)
+        app.add_typer(group, name=name)
     app.command("backup")(_said_plainly(backup))
     app.command("restore")(_said_plainly(restore))
     return ()

@@ -71,6 +71,9 @@ class Settings:
         values.optional_path, None, "PEM file with your certificate and its chain"
     )
     tls_key: Path | None = _setting(values.optional_path, None, "PEM file with its private key")
+    connections: int = _setting(
+        values.positive, 10_000, "most requests and streams that are open at once"
+    )
     trusted_proxies: tuple[str, ...] = _setting(
         values.networks, (), "networks whose X-Forwarded-For and -Proto are believed"
     )
@@ -156,6 +159,9 @@ class Settings:
     )
     breached_passwords_file: Path | None = _setting(
         values.optional_path, None, "SHA-1 hashes in hex, one a line, that no password may have"
+    )
+    owner_email: str = _setting(
+        values.text, "owner@rune.internal", "address of the account that a new server starts with"
     )
     password_cost: int = _setting(values.bcrypt_cost, 12, "bcrypt's cost: 12 takes 0.3 s")
     session_days: int = _setting(values.positive, 14, "days after which one must sign in again")

@@ -36,19 +36,29 @@ def tools(config: ShieldConfig) -> Iterator[Check]:
     for risk in ("high", "medium", "low"):
         names = [name for name, each in seen.items() if each == risk]
         if names:
-            yield Check(AREA, f"{risk} risk", "ok", _listed(names))
+            shown = [_told(name, policy) for name in names[: MAX_SHOWN + 1]]
+            yield Check(AREA, f"{risk} risk", "ok", _listed([*shown, *names[len(shown) :]]))
     if unclear:
         yield Check(
             AREA,
             "not clear",
             "warn",
             f"{_listed(unclear)}: the name does not tell what it can do",
-            f"say so in a policy, such as tool_risk: {{low: [{unclear[0]}]}}",
+            "say so in a policy, such as "
+            f"tool_capabilities: {{send: [{unclear[0]}]}} or tool_risk: {{low: [{unclear[0]}]}}",
         )
 
 
+def _told(name: str, policy: CompiledPolicy) -> str:
+    """The name, and what a call of the tool can do."""
+    can = policy.for_tool(name).declared_capabilities or infer(name).capabilities
+    return f"{name} ({', '.join(sorted(can))})" if can else name
+
+
 def _is_clear(name: str, policy: CompiledPolicy) -> bool:
-    return policy.for_tool(name).declared_risk is not None or infer(name).evidence != "unknown"
+    rules = policy.for_tool(name)
+    said = rules.declared_risk is not None or rules.declared_capabilities is not None
+    return said or infer(name).evidence != "unknown"
 
 
 def _seen(path: Path) -> dict[str, str]:

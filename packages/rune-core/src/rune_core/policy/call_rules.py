@@ -7,6 +7,7 @@ from decimal import Decimal
 from rune_core.policy.conditions import CONDITION_NAMES, Condition, ConditionError
 from rune_core.policy.model import (
     BudgetMatch,
+    CircuitBreakerMatch,
     RateLimitMatch,
     SequenceMatch,
     SequenceStep,
@@ -19,8 +20,9 @@ SCOPES = ("session", "agent", "process")
 MAX_RATE_CALLS = 100_000
 MAX_STEPS = 16
 MAX_SPEND = 10**15
+MAX_TOKENS = 10**12
 STEP_KEYS = frozenset(("tools", "when"))
-_LIMITS = ("max_calls", "max_spend", "max_repeats")
+_LIMITS = ("max_calls", "max_spend", "max_repeats", "max_tokens")
 
 
 class CallRuleReader(Reader):
@@ -119,7 +121,7 @@ class CallRuleReader(Reader):
                 node.line,
                 key,
                 "limits nothing",
-                "give max_calls, max_spend with spend, or max_repeats",
+                "give max_calls, max_spend with spend, max_repeats or max_tokens",
             )
         max_spend = self._number(node, key, "max_spend")
         if max_spend is not None and not 0 <= max_spend <= MAX_SPEND:
@@ -158,8 +160,21 @@ class CallRuleReader(Reader):
             max_spend=None if max_spend is None else Decimal(repr(max_spend)).normalize(),
             spend=path,
             max_repeats=self._whole(node, key, "max_repeats", 1, MAX_RATE_CALLS),
+            max_tokens=self._whole(node, key, "max_tokens", 0, MAX_TOKENS),
             window_seconds=self._positive(node, key, "window_seconds"),
             tools=tools,
+            per=self._scope(node, key, "session"),
+        )
+
+    def _circuit_breaker(self, node: Table, key: str) -> CircuitBreakerMatch:
+        if not any(name in node.items for name in ("max_refused", "max_repeats")):
+            self._fault(node.line, key, "never opens", "give max_refused, max_repeats, or both")
+        return CircuitBreakerMatch(
+            max_refused=self._whole(node, key, "max_refused", 1, MAX_RATE_CALLS),
+            max_repeats=self._whole(node, key, "max_repeats", 1, MAX_RATE_CALLS),
+            window_seconds=self._positive(node, key, "window_seconds"),
+            cooldown_seconds=self._positive(node, key, "cooldown_seconds"),
+            tools=self._texts(node, key, "tools"),
             per=self._scope(node, key, "session"),
         )
 

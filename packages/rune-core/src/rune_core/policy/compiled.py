@@ -8,10 +8,13 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from rune_core.policy.compiled_rule import CompiledRule, rules_by_name, unless_replaced
+from rune_core.policy.conditions import ConditionBatch
 from rune_core.policy.globs import globs
 from rune_core.policy.model import (
+    PLAIN_ASKING,
     AllowlistMatch,
     BudgetMatch,
+    CircuitBreakerMatch,
     DataProtectionMatch,
     DenylistMatch,
     FailRule,
@@ -21,16 +24,18 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
-from rune_core.tool_risk import infer
+from rune_core.tool_risk import Capability, declared, infer
 from rune_scanner.finding import Surface, Threat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rune_core.policy.model import SequenceStep
+    from rune_core.policy.conditions import Condition
+    from rune_core.policy.model import Asking, SequenceStep
     from rune_scanner.finding import Finding
 
 _CACHE_SIZE = 1024
+_MIN_BATCH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,13 @@ class ToolRules:
         hits: Allow and deny rules that match the tool's name.
         limits: Rate limits that count the tool.
         calls: Rules that hold a condition against the call.
-        budgets: Budgets that count the tool.
+        budgets: Budgets that count the tool, and circuit breakers that watch it.
         sequences: Rules of which the tool may be a step, and which steps those are, from 0.
         names: What the conditions among them read.
+        batch: The conditions of ``calls``, in order, of those that have one; None for too few.
         risk: ``low``, ``medium`` or ``high``: as the policies say, else as its name tells.
         declared_risk: What the policies say; None when they do not.
+        declared_capabilities: What it can do, as the policies say; None when they do not.
     """
 
     hits: tuple[CompiledRule, ...]
@@ -53,9 +60,11 @@ class ToolRules:
     calls: tuple[CompiledRule, ...]
     risk: str
     declared_risk: str | None = None
+    declared_capabilities: frozenset[Capability] | None = None
     budgets: tuple[CompiledRule, ...] = ()
     sequences: tuple[tuple[CompiledRule, tuple[int, ...]], ...] = ()
     names: frozenset[str] = frozenset()
+    batch: ConditionBatch | None = None
 
 
 class CompiledPolicy:
@@ -110,6 +119,7 @@ class CompiledPolicy:
         self.replaced, self.overridden = tuple(replaced[0]), tuple(replaced[1])
         rules = [rule.rule for rule in compiled]
         self.rules = tuple(rules)
+        self._asking = {rule.name: rule.asking for rule in rules if rule.asking is not PLAIN_ASKING}
         self._by_finding = _index_by_finding(compiled)
         self._data = {
             surface: tuple(
@@ -130,16 +140,23 @@ class CompiledPolicy:
                 | RateLimitMatch
                 | ToolCallMatch
                 | BudgetMatch
+                | CircuitBreakerMatch
                 | SequenceMatch,
             )
         ]
         self.follows_calls = any(isinstance(rule.match, SequenceMatch) for rule in rules)
+        self._batches: dict[tuple[Condition, ...], ConditionBatch] = {}
         self._tool_cache: dict[str, ToolRules] = {}
         self._data_cache: dict[tuple[Surface, str, str, Threat], tuple[CompiledRule, ...]] = {}
         self._risks = [
             (risk, globs(tools))
             for file in (*bundle, *files, *base)
             for risk, tools in file.tool_risk
+        ]
+        self._capabilities = [
+            (Capability(capability), globs(tools))
+            for file in (*bundle, *files, *base)
+            for capability, tools in file.tool_capabilities
         ]
         self._regex_surfaces = {
             rule_id: rule.surfaces
@@ -174,6 +191,10 @@ class CompiledPolicy:
             if len(self._data_cache) < _CACHE_SIZE:
                 self._data_cache[key] = known
         return known
+
+    def asking(self, rule: str) -> Asking:
+        """How the rule of this name asks."""
+        return self._asking.get(rule, PLAIN_ASKING)
 
     def for_tool(self, tool: str) -> ToolRules:
         """Rules about calling ``tool``."""
@@ -213,7 +234,7 @@ class CompiledPolicy:
                 if steps:
                     sequences.append((rule, steps))
                     names.update(*(_names(match.steps[number]) for number in steps))
-            elif isinstance(match, RateLimitMatch | BudgetMatch) and (
+            elif isinstance(match, RateLimitMatch | BudgetMatch | CircuitBreakerMatch) and (
                 not match.tools or globs(match.tools)(tool)
             ):
                 (limits if isinstance(match, RateLimitMatch) else budgets).append(rule)
@@ -222,17 +243,37 @@ class CompiledPolicy:
             if exemption.when is not None and (not exemption.tools or globs(exemption.tools)(tool)):
                 names |= exemption.when.names
         said = next((risk for risk, tools in self._risks if tools(tool)), None)
-        risk = said or infer(tool).risk.value
+        capabilities = frozenset(what for what, tools in self._capabilities if tools(tool)) or None
+        told = infer(tool) if capabilities is None else declared(tool, capabilities)
+        risk = said or told.risk.value
+        whens = tuple(
+            match.when
+            for rule in calls
+            if isinstance(match := rule.rule.match, ToolCallMatch) and match.when is not None
+        )
         return ToolRules(
             hits=tuple(hits),
             limits=tuple(limits),
             calls=tuple(calls),
             risk=risk,
             declared_risk=said,
+            declared_capabilities=capabilities,
             budgets=tuple(budgets),
             sequences=tuple(sequences),
             names=frozenset(names),
+            batch=self._batch(whens),
         )
+
+    def _batch(self, conditions: tuple[Condition, ...]) -> ConditionBatch | None:
+        if len(conditions) < _MIN_BATCH:
+            return None
+        # Most tools meet the same rules: what was compiled for one serves the others.
+        batch = self._batches.get(conditions)
+        if batch is None:
+            batch = ConditionBatch(conditions)
+            if len(self._batches) < _CACHE_SIZE:
+                self._batches[conditions] = batch
+        return batch
 
 
 def _names(step: SequenceStep) -> frozenset[str]:

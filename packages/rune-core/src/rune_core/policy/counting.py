@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Final
 from rune_core.action import Action
 from rune_core.ids import cache_digest
 from rune_core.policy.conditions import ConditionError
-from rune_core.policy.model import BudgetMatch, SequenceMatch
+from rune_core.policy.model import BudgetMatch, CircuitBreakerMatch, SequenceMatch
 
 if TYPE_CHECKING:
     from rune_core.context import ScanContext
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.policy.compiled_rule import CompiledRule
     from rune_core.policy.conditions import Activation
+    from rune_core.session.accounts import Accounts
     from rune_core.session.ledger import Entry, Ledger
     from rune_core.session.progress import Attempt, Progress
+    from rune_core.session.tokens import TokenLog
 
 _ONE: Final = Decimal(1)
 _LARGEST: Final = Decimal(10**18)
@@ -35,19 +37,29 @@ class Counted:
         reasons: The rules that match, by name, and why; without content.
     """
 
-    __slots__ = ("_attempt", "_entries", "_progress", "reasons")
+    __slots__ = ("_attempt", "_entries", "_progress", "_refusals", "reasons")
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}
         self._entries: list[tuple[Ledger, Entry]] = []
         self._attempt: Attempt | None = None
         self._progress: Progress | None = None
+        self._refusals: list[tuple[Ledger, tuple[str, ...], float | None]] = []
 
-    def settle(self, *, made: bool) -> None:
-        """Keep the counts of a call that was made; forget one that was stopped."""
+    def settle(self, *, made: bool, refused: bool = False) -> None:
+        """Keep the counts of a call that was made; forget one that was not.
+
+        Args:
+            made: Whether it goes ahead.
+            refused: Whether it was stopped for good, rather than put off.
+        """
         if not made:
             for ledger, entry in self._entries:
                 ledger.give_back(entry)
+        if refused:
+            for account, key, window in self._refusals:
+                account.reserve(key, _ONE, window)
+        self._refusals.clear()
         self._entries.clear()
         if self._progress is not None and self._attempt is not None:
             self._progress.settle(self._attempt, made=made)
@@ -60,6 +72,10 @@ class Counted:
         self._entries.append((ledger, entry))
         return total
 
+    def watch(self, ledger: Ledger, key: tuple[str, ...], window: float | None) -> None:
+        """Count the call there, should it be refused."""
+        self._refusals.append((ledger, key, window))
+
     def begin(self, progress: Progress) -> Attempt:
         """Announce the call to its session."""
         self._progress, self._attempt = progress, progress.begin()
@@ -71,8 +87,7 @@ def count_call(
     context: ScanContext,
     arguments: object,
     call: Activation | None,
-    budgets: Ledger,
-    repeats: Ledger,
+    shared: Accounts,
 ) -> Counted:
     """Count a call.
 
@@ -81,8 +96,7 @@ def count_call(
         context: Tool, agent and session of the call.
         arguments: The call's arguments in plain form.
         call: What conditions may ask about it.
-        budgets: Sums per agent and process; those per session are kept in the session.
-        repeats: The same for equal calls.
+        shared: What is counted per agent and process; the session keeps what is counted in it.
     """
     assert context.tool is not None
     tags = frozenset(context.agent_tags)
@@ -92,23 +106,21 @@ def count_call(
     try:
         for rule in rules.budgets:
             match = rule.rule.match
-            if not isinstance(match, BudgetMatch) or not rule.concerns(
+            if not isinstance(match, BudgetMatch | CircuitBreakerMatch) or not rule.concerns(
                 context.tool, context.agent_id, tags
             ):
                 continue
             if match.max_repeats is not None and not fingerprint:
-                fingerprint = _fingerprint(context.tool, arguments)
-            own = match.per == "session"
-            session = context.session
-            why = _budget(
-                rule,
-                match,
-                counted,
-                arguments,
-                (session.budgets if own else budgets, session.repeats if own else repeats),
-                (rule.rule.name, (context.agent_id or "") if match.per == "agent" else ""),
-                fingerprint,
-            )
+                fingerprint = fingerprint_of(context.tool, arguments)
+            accounts = context.session.accounts if match.per == "session" else shared
+            key = (rule.rule.name, (context.agent_id or "") if match.per == "agent" else "")
+            if isinstance(match, CircuitBreakerMatch):
+                why = _breaker(match, counted, accounts, key, fingerprint)
+            else:
+                used = accounts.tokens_of(
+                    (context.agent_id or "") if match.per == "agent" else None
+                )
+                why = _budget(rule, match, counted, arguments, accounts, key, fingerprint, used)
             if why:
                 counted.reasons[rule.rule.name] = why
         if policy.follows_calls:
@@ -141,12 +153,13 @@ def _budget(
     match: BudgetMatch,
     counted: Counted,
     arguments: object,
-    ledgers: tuple[Ledger, Ledger],
+    accounts: Accounts,
     key: tuple[str, str],
     fingerprint: str,
+    used: TokenLog,
 ) -> str:
     """Why a call is beyond a budget; empty when it is not."""
-    budgets, repeats = ledgers
+    budgets, repeats = accounts.budgets, accounts.repeats
     window = match.window_seconds
     why: list[str] = []
     tail = f" in {window:g} s" if window is not None else ""
@@ -169,7 +182,40 @@ def _budget(
         total = counted.reserve(repeats, (*key, fingerprint), _ONE, window)
         if total > match.max_repeats:
             why.append(f"the same call more than {match.max_repeats:,} times{tail}")
+    if match.max_tokens is not None and used.total(window) > match.max_tokens:
+        why.append(f"more than {match.max_tokens:,} tokens used{tail}")
     return "; ".join(why)
+
+
+def _breaker(
+    match: CircuitBreakerMatch,
+    counted: Counted,
+    accounts: Accounts,
+    key: tuple[str, str],
+    fingerprint: str,
+) -> str:
+    """Why a breaker stops a call; empty when it does not."""
+    window = match.window_seconds
+    if match.max_refused is not None:
+        counted.watch(accounts.budgets, (*key, "refused"), window)
+    if accounts.breakers.is_open(key):
+        return "the circuit breaker is open"
+    why = ""
+    if match.max_refused is not None:
+        refused = accounts.budgets.total((*key, "refused"), window)
+        if refused >= match.max_refused:
+            why = f"{match.max_refused:,} calls were refused"
+    if match.max_repeats is not None:
+        total = counted.reserve(accounts.repeats, (*key, fingerprint), _ONE, window)
+        if total > match.max_repeats:
+            why = f"the same call more than {match.max_repeats:,} times"
+    if not why:
+        return ""
+    accounts.breakers.open(key, match.cooldown_seconds)
+    # What led to it is spent: when it closes again, counting begins anew.
+    accounts.budgets.clear((*key, "refused"))
+    tail = f" in {window:g} s" if window is not None else ""
+    return f"the circuit breaker opens: {why}{tail}, counted per {match.per}"
 
 
 def amount_at(arguments: object, path: tuple[str, ...]) -> Decimal | None:
@@ -252,7 +298,7 @@ def sequence_reason(match: SequenceMatch) -> str:
     return f"the call is the last of {len(match.steps)} steps made in order{tail}"
 
 
-def _fingerprint(tool: str, arguments: object) -> str:
-    # Keyed, kept in memory only: equal calls get equal marks, whatever the order of arguments.
+def fingerprint_of(tool: str, arguments: object) -> str:
+    """Equal calls get equal marks, whatever the order of arguments. Keyed, kept in memory only."""
     plain = json.dumps(arguments, sort_keys=True, ensure_ascii=True, default=str)
     return cache_digest(f"{tool}\0{plain}").hex()

@@ -14,6 +14,7 @@ from rune_core.policy.globs import globs
 from rune_core.policy.model import (
     AllowlistMatch,
     BudgetMatch,
+    CircuitBreakerMatch,
     DataProtectionMatch,
     DenylistMatch,
     RateLimitMatch,
@@ -174,10 +175,10 @@ def _why_not(
         return f"the deny list does not have {tool!r}"
     if isinstance(match, ToolCallMatch):
         return _condition_why(match.when, call)
-    if isinstance(match, RateLimitMatch | BudgetMatch):
+    if isinstance(match, RateLimitMatch | BudgetMatch | CircuitBreakerMatch):
         if match.tools and not globs(match.tools)(tool):
             return f"it counts the tools {', '.join(match.tools)}"
-        return "within its limit"
+        return "it is closed" if isinstance(match, CircuitBreakerMatch) else "within its limit"
     last = match.steps[-1]
     if last.tools and not globs(last.tools)(tool):
         return f"its last step is a call of {', '.join(last.tools)}"

@@ -22,6 +22,7 @@ from rune_core.policy.model import (
 )
 from rune_core.policy.rules import RuleReader
 from rune_core.policy.source import Listing, Node, Scalar, Table, read_yaml
+from rune_core.tool_risk import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +44,7 @@ TOP_KEYS = frozenset(
         "rules",
         "exceptions",
         "tool_risk",
+        "tool_capabilities",
         "on_error",
     )
 )
@@ -63,7 +65,7 @@ EXEMPTION_KEYS = frozenset(
     )
 )
 # What holds in the whole process: no single call has it from one agent.
-_FOR_EVERYBODY = ("defaults", "tool_risk", "on_error")
+_FOR_EVERYBODY = ("defaults", "tool_risk", "tool_capabilities", "on_error")
 FAIL_KEYS = frozenset(("layer", "surface", "surfaces", "tool_risk", "then"))
 
 
@@ -202,6 +204,7 @@ class _FileReader(RuleReader):
             rules=tuple(rules),
             exemptions=tuple(exemptions),
             tool_risk=self._tool_risk(table),
+            tool_capabilities=self._tool_capabilities(table),
             on_error=self._on_error(table),
             defaults=self._defaults(table),
             audience=self._within,
@@ -285,6 +288,20 @@ class _FileReader(RuleReader):
             (risk, self._texts(node, "tool_risk", risk))
             for risk in reversed(TOOL_RISKS)
             if risk in node.items
+        )
+
+    def _tool_capabilities(self, table: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        node = table.items.get("tool_capabilities")
+        if node is None:
+            return ()
+        if not isinstance(node, Table):
+            self._fault(node.line, "tool_capabilities", "must be a mapping", 'send: ["notify_*"]')
+            return ()
+        self._unknown_keys(node, "tool_capabilities", frozenset(Capability))
+        return tuple(
+            (capability.value, self._texts(node, "tool_capabilities", capability))
+            for capability in Capability
+            if capability in node.items
         )
 
     def _on_error(self, table: Table) -> tuple[FailRule, ...]:

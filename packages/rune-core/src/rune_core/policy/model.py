@@ -169,6 +169,7 @@ class BudgetMatch:
         max_spend: What the calls may spend together; None for any sum.
         spend: The argument that says what a call spends, as the parts of its path.
         max_repeats: How often a tool may be called with the same arguments; None for any number.
+        max_tokens: Tokens the model may have used before; None for any number.
         window_seconds: Length of the sliding window; None to count as long as the scope lives.
         tools: Globs of the tools counted together; empty for all.
         per: ``session``, ``agent`` or ``process``: whose calls are counted together.
@@ -178,10 +179,58 @@ class BudgetMatch:
     max_spend: Decimal | None = None
     spend: tuple[str, ...] = ()
     max_repeats: int | None = None
+    max_tokens: int | None = None
     window_seconds: float | None = None
     tools: tuple[str, ...] = ()
     per: str = "session"
 
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreakerMatch:
+    """Matches every call from when an agent goes round in circles until it has cooled down.
+
+    Attributes:
+        max_refused: Calls that may be refused before it opens; None for any number.
+        max_repeats: How often a tool may be called with the same arguments; None for any number.
+        window_seconds: Within how long; None for as long as the scope lives.
+        cooldown_seconds: How long it stays open; None for as long as the scope lives.
+        tools: Globs of the tools it watches and stops; empty for all.
+        per: ``session``, ``agent`` or ``process``: whose calls are counted together.
+    """
+
+    max_refused: int | None = None
+    max_repeats: int | None = None
+    window_seconds: float | None = None
+    cooldown_seconds: float | None = None
+    tools: tuple[str, ...] = ()
+    per: str = "session"
+
+
+class Remember(StrEnum):
+    """What an approval is remembered for, within its session."""
+
+    CALL = "call"
+    """This tool with these arguments."""
+    TOOL = "tool"
+    """This tool with any arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a rule asks.
+
+    Attributes:
+        timeout_seconds: How long to wait for an answer; None for the Shield's setting.
+        remember: What an approval is remembered for; None for nothing.
+        remember_seconds: For how long; None for as long as the session lives.
+    """
+
+    timeout_seconds: float | None = None
+    remember: Remember | None = None
+    remember_seconds: float | None = None
+
+
+PLAIN_ASKING = Asking()
 
 Match: TypeAlias = (
     ScannerMatch
@@ -192,6 +241,7 @@ Match: TypeAlias = (
     | ToolCallMatch
     | SequenceMatch
     | BudgetMatch
+    | CircuitBreakerMatch
 )
 
 KIND_OF: dict[type[Match], str] = {
@@ -203,6 +253,7 @@ KIND_OF: dict[type[Match], str] = {
     ToolCallMatch: "tool_call",
     SequenceMatch: "sequence",
     BudgetMatch: "budget",
+    CircuitBreakerMatch: "circuit_breaker",
 }
 
 
@@ -242,6 +293,7 @@ class Rule:
         tags: The agent must have one of these tags; empty for all.
         within: Whom its file is for; the rule is for those who are in both.
         extent: How far cuts reach; None for the default of the threat.
+        asking: How it asks, when it does.
         alert: True for ``action: alert``: recorded, and raised as an alert event.
         description: For people.
         policy: Name of the file it is in.
@@ -260,6 +312,7 @@ class Rule:
     tags: tuple[str, ...] = ()
     within: Audience = EVERYBODY
     extent: Extent | None = None
+    asking: Asking = PLAIN_ASKING
     alert: bool = False
     description: str = ""
     policy: str = ""
@@ -339,6 +392,7 @@ class PolicyFile:
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
     tool_risk: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tool_capabilities: tuple[tuple[str, tuple[str, ...]], ...] = ()
     on_error: tuple[FailRule, ...] = ()
     defaults: bool = True
     audience: Audience = EVERYBODY

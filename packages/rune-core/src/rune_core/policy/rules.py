@@ -13,12 +13,14 @@ from rune_core.policy.model import (
     EVERYBODY,
     TOOL_SURFACES,
     AllowlistMatch,
+    Asking,
     Audience,
     DataProtectionMatch,
     DenylistMatch,
     Extent,
     Match,
     Mode,
+    Remember,
     Rule,
     ScannerMatch,
 )
@@ -50,6 +52,9 @@ COMMON_KEYS = frozenset(
         "agents",
         "tags",
         "extent",
+        "timeout_seconds",
+        "remember",
+        "remember_seconds",
         "description",
     )
 )
@@ -61,20 +66,33 @@ KIND_KEYS = {
     "data_protection": frozenset(("patterns", "threshold")),
     "tool_call": frozenset(("when",)),
     "budget": frozenset(
-        ("max_calls", "max_spend", "spend", "max_repeats", "window_seconds", "per")
+        ("max_calls", "max_spend", "spend", "max_repeats", "max_tokens", "window_seconds", "per")
+    ),
+    "circuit_breaker": frozenset(
+        ("max_refused", "max_repeats", "window_seconds", "cooldown_seconds", "per")
     ),
     "sequence": frozenset(("steps", "within_calls", "within_seconds")),
 }
 _CALL_KINDS = frozenset(
-    ("tool_allowlist", "tool_denylist", "rate_limit", "tool_call", "budget", "sequence")
+    (
+        "tool_allowlist",
+        "tool_denylist",
+        "rate_limit",
+        "tool_call",
+        "budget",
+        "sequence",
+        "circuit_breaker",
+    )
 )
 # Kinds whose tools: say what they count or allow, rather than narrow them.
-_OWN_TOOLS = frozenset(("tool_allowlist", "tool_denylist", "rate_limit", "budget", "sequence"))
+_OWN_TOOLS = _CALL_KINDS - {"tool_call"}
+_ASKING_KEYS = ("timeout_seconds", "remember", "remember_seconds")
 DEFAULT_ACTION = {
     "tool_allowlist": Action.BLOCK,
     "tool_denylist": Action.BLOCK,
     "rate_limit": Action.BLOCK,
     "budget": Action.BLOCK,
+    "circuit_breaker": Action.BLOCK,
     "data_protection": Action.REDACT,
 }
 
@@ -122,6 +140,7 @@ class RuleReader(CallRuleReader):
             tags=self._texts(node, key, "tags"),
             within=self._within,
             extent=self._choice(node, key, "extent", Extent),
+            asking=self._asking(node, key, action),
             alert=alert,
             description=self._text(node, key, "description"),
             policy=self._name,
@@ -183,6 +202,8 @@ class RuleReader(CallRuleReader):
                 return self._budget(node, key)
             case "sequence":
                 return self._sequence(node, key)
+            case "circuit_breaker":
+                return self._circuit_breaker(node, key)
             case _:
                 return self._data_protection(node, key, action)
 
@@ -254,6 +275,28 @@ class RuleReader(CallRuleReader):
                 return regex, True, self._text(item, where, "name")
         self._fault(item.line, where, "must be a name or a regex", 'email, or {regex: "…"}')
         return None
+
+    def _asking(self, node: Table, key: str, action: Action) -> Asking:
+        given = [name for name in _ASKING_KEYS if name in node.items]
+        if given and action is not Action.ASK:
+            self._fault(
+                node.key_lines[given[0]],
+                f"{key}.{given[0]}",
+                "belongs to a rule that asks",
+                "action: ask",
+            )
+        if "remember_seconds" in given and "remember" not in given:
+            self._fault(
+                node.key_lines["remember_seconds"],
+                f"{key}.remember",
+                "is missing beside remember_seconds",
+                "remember: call",
+            )
+        return Asking(
+            timeout_seconds=self._positive(node, key, "timeout_seconds"),
+            remember=self._choice(node, key, "remember", Remember),
+            remember_seconds=self._positive(node, key, "remember_seconds"),
+        )
 
     def _threshold(self, node: Table, key: str, action: Action) -> float:
         given = self._number(node, key, "threshold")

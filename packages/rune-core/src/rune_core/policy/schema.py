@@ -17,13 +17,15 @@ from rune_core.policy.call_rules import (
     MAX_RATE_CALLS,
     MAX_SPEND,
     MAX_STEPS,
+    MAX_TOKENS,
     SCOPES,
 )
 from rune_core.policy.conditions import CONDITION_NAMES, MAX_LENGTH
 from rune_core.policy.load import EXEMPTION_KEYS, FAIL_KEYS, TOP_KEYS, VERSION
-from rune_core.policy.model import Extent, Mode
+from rune_core.policy.model import Extent, Mode, Remember
 from rune_core.policy.names import ACTION_ALIASES, DIRECTIONS, THREAT_ALIASES
 from rune_core.policy.rules import COMMON_KEYS, DEFAULT_ACTION, KIND_KEYS
+from rune_core.tool_risk import Capability
 from rune_scanner.finding import Severity, Surface, Threat
 
 if TYPE_CHECKING:
@@ -104,6 +106,15 @@ _KEYS: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "What the calls may spend together.",
     ),
     "spend": (_NAME, "The argument that says what a call spends, such as amount or order.total."),
+    "max_tokens": (
+        {"type": "integer", "minimum": 0, "maximum": MAX_TOKENS},
+        "Tokens that the model may have used before.",
+    ),
+    "max_refused": (_count(1), "Calls that may be refused before the breaker opens."),
+    "cooldown_seconds": (_SECONDS, "How long the breaker stays open."),
+    "timeout_seconds": (_SECONDS, "How long a person has to answer."),
+    "remember": (_one_of(Remember), "What an approval is remembered for, within its session."),
+    "remember_seconds": (_SECONDS, "For how long."),
     "max_repeats": (_count(1), "How often a tool may be called with the same arguments."),
     "steps": (
         {
@@ -148,11 +159,16 @@ _REQUIRED: Final[dict[str, tuple[str, ...]]] = {
 }
 _ANY_OF: Final[dict[str, tuple[str, ...]]] = {
     "tool_call": ("tools", "when"),
-    "budget": ("max_calls", "max_spend", "max_repeats"),
+    "budget": ("max_calls", "max_spend", "max_repeats", "max_tokens"),
+    "circuit_breaker": ("max_refused", "max_repeats"),
     "tool_allowlist": ("tools", "allowed_tools"),
     "tool_denylist": ("tools", "denied_tools", "blocked_tools"),
 }
-_TOGETHER: Final = {"max_spend": ["spend", "tools"], "spend": ["max_spend", "tools"]}
+_TOGETHER: Final = {
+    "max_spend": ["spend", "tools"],
+    "spend": ["max_spend", "tools"],
+    "remember_seconds": ["remember"],
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -173,6 +189,12 @@ def json_schema() -> dict[str, Any]:
                     "properties": dict.fromkeys(TOOL_RISKS, _TEXTS),
                     "additionalProperties": False,
                     "description": "What a wrong call of a tool can do, by globs of tool names.",
+                },
+                "tool_capabilities": {
+                    "type": "object",
+                    "properties": dict.fromkeys(sorted(Capability), _TEXTS),
+                    "additionalProperties": False,
+                    "description": "What a call of a tool can do, by globs of tool names.",
                 },
                 "on_error": {
                     "anyOf": [_KEYS["then"][0], {"type": "array", "items": fail}],

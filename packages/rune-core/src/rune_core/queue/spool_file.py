@@ -99,6 +99,7 @@ class SpoolFile:
         self.path = path
         self._renewed = renewed
         self._known_path = path.with_name(path.name + ".count")
+        self._known_handle = -1
         self._lost: dict[str, int] | None = None
         self._torn = False
         self._held_for_fork = False
@@ -141,11 +142,10 @@ class SpoolFile:
         """
         raw = b"".join(count.to_bytes(8, "little") for count in counts)
         with suppress(OSError):
-            handle = os.open(self._known_path, os.O_WRONLY | os.O_CREAT, 0o600)
-            try:
-                os.write(handle, raw)
-            finally:
-                os.close(handle)
+            if self._known_handle < 0:
+                self._known_handle = os.open(self._known_path, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.lseek(self._known_handle, 0, os.SEEK_SET)
+            os.write(self._known_handle, raw)
 
     def close(self) -> None:
         """Close it; the next transaction opens it again."""
@@ -237,6 +237,10 @@ class SpoolFile:
         if db is not None:
             with suppress(sqlite3.Error):
                 db.close()
+        handle, self._known_handle = self._known_handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
 
     def _set_aside(self, inode: tuple[int, int] | None) -> Path | None:
         """Move a damaged file out of the way, unless another process did; None then."""

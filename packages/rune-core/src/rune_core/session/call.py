@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rune_core.session.counters import NOTHING
 from rune_core.session.distinctive import PartKind
 from rune_core.session.provenance import Origin, OriginKind, TracedValue, trace_call
 from rune_core.session.sources import Trust
@@ -31,6 +32,7 @@ class CallFacts:
         asked_by_text: A text the agent read asks for this kind of call.
         delegated: The user told the agent to do what some text says.
         user_known: The session has seen words of the user's at all.
+        session: What the session did before, by name (see Counters).
     """
 
     profile: ToolProfile
@@ -39,6 +41,7 @@ class CallFacts:
     asked_by_text: bool = False
     delegated: bool = False
     user_known: bool = False
+    session: Mapping[str, int] = field(default_factory=lambda: NOTHING)
 
     @property
     def untrusted(self) -> tuple[Origin, ...]:
@@ -84,7 +87,10 @@ class CallFacts:
 
 
 def call_facts(
-    profile: ToolProfile, arguments: Mapping[str, object], sources: Sources | None
+    profile: ToolProfile,
+    arguments: Mapping[str, object],
+    sources: Sources | None,
+    session: Mapping[str, int] = NOTHING,
 ) -> CallFacts:
     """Find out about a call what its session knows.
 
@@ -92,9 +98,10 @@ def call_facts(
         profile: The tool's.
         arguments: The call's, by name.
         sources: What the session has read; None when that is not kept.
+        session: What the session did before, by name.
     """
     if sources is None:
-        return CallFacts(profile)
+        return CallFacts(profile, session=session)
     return CallFacts(
         profile=profile,
         traced=trace_call(profile.tool, arguments, sources),
@@ -102,6 +109,7 @@ def call_facts(
         asked_by_text=sources.text_asks_for(profile.tool),
         delegated=sources.user_delegates(),
         user_known=sources.holds(Trust.USER),
+        session=session,
     )
 
 

@@ -76,6 +76,12 @@ _NAME: Final = re.compile(
     r" [A-Z\u00c0-\u00de][\w'’-]{2,30}\b"
 )
 _WORD: Final = re.compile(r"\w+")
+_DIGIT: Final = re.compile(r"\d")
+_BETWEEN: Final = re.compile(r"[\W_]+")
+_THOUSANDS: Final = re.compile(r"[' \u00a0\u202f]")
+_DOTTED: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+")
+_COMMAED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_MIN_GROUPED_DIGITS: Final = 6
 _SENTENCE: Final = re.compile(r"[^.!?\n\r\u3002\uff01\uff1f]{12,600}")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -92,6 +98,7 @@ _MONTHS: Final = {
     for name in names.split()
 }  # fmt: skip
 _MONTH: Final = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _ISO_DATE: Final = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])(?!\d)"
 )
@@ -144,7 +151,7 @@ _COMMON_HOST_ENDINGS: Final = frozenset(
 
 def squash(text: str) -> str:
     """The letters and digits of ``text`` in lower case, everything else left out."""
-    return re.sub(r"[\W_]+", "", text.lower())
+    return _BETWEEN.sub("", text.lower())
 
 
 def parts_of(value: str) -> list[Part]:
@@ -159,27 +166,53 @@ def parts_of(value: str) -> list[Part]:
 
 
 def _all_parts(value: str) -> Iterator[Part]:
+    # Most texts lack what most kinds of parts cannot be without: a look saves a search.
     lower = value.lower()
+    if "://" in lower:
+        yield from _urls(lower)
+    if "@" in lower:
+        for match in _EMAIL.finditer(lower):
+            yield Part(PartKind.EMAIL, squash(match[0]))
+    if "." in lower:
+        for match in _HOST.finditer(lower):
+            if match[1].rpartition(".")[2] in _COMMON_HOST_ENDINGS:
+                yield Part(PartKind.PATH, squash(match[1]))
+            elif not _is_common_host(match[1]):
+                yield Part(PartKind.HOST, squash(match[1]))
+    if "." in lower or "/" in lower or "\\" in lower:
+        for match in _PATH.finditer(lower):
+            if len(squash(match[0])) >= 6:
+                yield Part(PartKind.PATH, squash(match[0]))
+    if _DIGIT.search(lower):
+        yield from _with_digits(lower)
+    for match in _NAME.finditer(value):
+        yield Part(PartKind.NAME, squash(match[0]))
+    for match in _SENTENCE.finditer(lower):
+        sentence = match[0]
+        key = squash(sentence)
+        if len(key) >= MIN_PHRASE_CHARS and (
+            len(_WORD.findall(sentence)) >= MIN_PHRASE_WORDS or _CJK.search(sentence)
+        ):
+            yield Part(PartKind.PHRASE, key)
+
+
+def _urls(lower: str) -> Iterator[Part]:
     for match in _URL.finditer(lower):
         yield Part(PartKind.URL, squash(match[0]))
         host = match[1].rpartition("@")[2].partition(":")[0].removeprefix("www.")
         if not _is_common_host(host):
             yield Part(PartKind.HOST, squash(host))
-    for match in _EMAIL.finditer(lower):
-        yield Part(PartKind.EMAIL, squash(match[0]))
-    for match in _HOST.finditer(lower):
-        if match[1].rpartition(".")[2] in _COMMON_HOST_ENDINGS:
-            yield Part(PartKind.PATH, squash(match[1]))
-        elif not _is_common_host(match[1]):
-            yield Part(PartKind.HOST, squash(match[1]))
-    for match in _PATH.finditer(lower):
-        if len(squash(match[0])) >= 6:
-            yield Part(PartKind.PATH, squash(match[0]))
+
+
+def _with_digits(lower: str) -> Iterator[Part]:
     for key in dates_in(lower):
         yield Part(PartKind.DATE, key)
-    for match in _GROUPED_DIGITS.finditer(lower):
+    grouped = len(_DIGIT.findall(lower)) >= _MIN_GROUPED_DIGITS
+    for match in _GROUPED_DIGITS.finditer(lower) if grouped else ():
         key = squash(match[0])
-        if sum(map(str.isdecimal, key)) >= 6 and not _ISO_DATE.fullmatch(match[0]):
+        if sum(map(str.isdecimal, key)) >= _MIN_GROUPED_DIGITS and not _ISO_DATE.fullmatch(
+            match[0]
+        ):
             yield Part(PartKind.IDENTIFIER, key)
     for match in _COMPACT_IDENTIFIER.finditer(lower):
         key = squash(match[0])
@@ -192,15 +225,6 @@ def _all_parts(value: str) -> Iterator[Part]:
         key = number_key(match[0])
         if key and is_distinctive_number(key):
             yield Part(PartKind.NUMBER, key)
-    for match in _NAME.finditer(value):
-        yield Part(PartKind.NAME, squash(match[0]))
-    for match in _SENTENCE.finditer(lower):
-        sentence = match[0]
-        key = squash(sentence)
-        if len(key) >= MIN_PHRASE_CHARS and (
-            len(_WORD.findall(sentence)) >= MIN_PHRASE_WORDS or _CJK.search(sentence)
-        ):
-            yield Part(PartKind.PHRASE, key)
 
 
 def dates_in(lower: str) -> Iterator[str]:
@@ -208,6 +232,8 @@ def dates_in(lower: str) -> Iterator[str]:
 
     A date like ``03/04/2026`` may mean two days; both are given.
     """
+    if not _YEAR.search(lower):
+        return
     for match in _ISO_DATE.finditer(lower):
         yield match[1] + match[2] + match[3]
     for match in _TEXT_DATE.finditer(lower):
@@ -229,10 +255,10 @@ def numbers_in(lower: str) -> Iterator[tuple[str, int, int]]:
 
 def number_key(text: str) -> str:
     """One spelling for ``1,234.50``, ``1.234,50`` and ``1 234.5``: ``1234.5``; "" if no number."""
-    plain = re.sub(r"[' \u00a0\u202f]", "", text)
-    if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d+", plain):
+    plain = _THOUSANDS.sub("", text)
+    if _DOTTED.fullmatch(plain):
         plain = plain.replace(".", "").replace(",", ".")
-    elif re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+    elif _COMMAED.fullmatch(plain):
         plain = plain.replace(",", "")
     else:
         plain = plain.replace(",", ".")

@@ -91,6 +91,25 @@ class Ledger:
                     _merge_oldest(account)
             return account.total, entry
 
+    def total(self, key: tuple[str, ...], window: float | None = None) -> Decimal:
+        """What an account holds."""
+        with self._lock:
+            account = self._accounts.get(key)
+            if account is None:
+                return Decimal(0)
+            if window is not None:
+                _expire(account, self._clock() - window)
+            return account.total
+
+    def clear(self, key: tuple[str, ...]) -> None:
+        """Empty an account."""
+        with self._lock:
+            account = self._accounts.pop(key, None)
+            if account is not None:
+                # Entries that are still to be given back must not be taken from a new account.
+                for entry in account.entries:
+                    entry._expired = True
+
     def give_back(self, entry: Entry) -> None:
         """Take an amount out again, once."""
         with self._lock:

@@ -6,35 +6,27 @@ from then on a distinctive value that nobody is known to have said counts as unt
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import accumulate, count
+from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
-from rune_core.session.distinctive import (
-    Part,
-    PartKind,
-    dates_in,
-    numbers_in,
-)
+from rune_core.session.distinctive import Part, PartKind
 from rune_core.session.intent import Requests, user_asks_for, user_delegates
-from rune_scanner.finding import Span
+from rune_core.session.shelf import Reading, Shelf, Sighting
 from rune_scanner.views import build_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rune_scanner.finding import Finding
-    from rune_scanner.views import View
 
-_TOKEN: Final = re.compile(r"[^\W_]+")
-_EDGE: Final = 8
-_TRIES: Final = 16
-_BOTH_SIDES: Final = frozenset(PartKind) - {PartKind.IDENTIFIER}
+MAX_CHARS: Final = 500_000
+TEXT_COST: Final = 64
+"""Characters that a text counts for besides its own: what is kept about it has a size too."""
+_MAX_TOOLS: Final = 256
 
 
 class Trust(StrEnum):
@@ -67,136 +59,6 @@ class Source:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """Where a part was seen: ``source.text[span.start:span.end]`` holds it."""
-
-    source: Source
-    span: Span
-
-
-class _Reading:
-    """One view of a source, squashed to letters and digits, with the way back."""
-
-    __slots__ = ("_view", "source", "squashed", "starts")
-
-    def __init__(self, source: Source, view: View) -> None:
-        self.source = source
-        self._view = view
-        tokens = _TOKEN.findall(view.folded)
-        self.squashed = "".join(tokens)
-        # Where each word begins in `squashed` and, last, where the last one ends.
-        self.starts = [0, *accumulate(map(len, tokens))]
-
-    @property
-    def folded(self) -> str:
-        return self._view.folded
-
-    def span(self, start: int, end: int) -> Span:
-        """The original range of ``folded[start:end]``."""
-        return Span(*self._view.folded_offsets.to_original(start, end))
-
-    def borders(self, start: int, end: int) -> tuple[bool, bool]:
-        """Whether ``squashed[start:end]`` begins, and ends, where a word does."""
-        starts = self.starts
-        left = starts[bisect_left(starts, start)] == start
-        return left, starts[bisect_left(starts, end)] == end
-
-    def original(self, start: int, end: int) -> Span:
-        """The original range of ``squashed[start:end]``."""
-        first = last = -1
-        position = 0
-        for token in _TOKEN.finditer(self._view.folded):
-            length = token.end() - token.start()
-            if first < 0 and start < position + length:
-                first = token.start() + start - position
-            if end <= position + length:
-                last = token.start() + end - position
-                break
-            position += length
-        return self.span(first, last)
-
-
-class _Shelf:
-    """All readings of one trust, searchable as one string."""
-
-    def __init__(self) -> None:
-        self.readings: list[_Reading] = []
-        self.numbers: dict[str, tuple[_Reading, int, int]] = {}
-        self.dates: dict[str, _Reading] = {}
-        self._joined: str | None = None
-        self._starts: list[int] = []
-        self._heads: set[str] = set()
-        self._tails: set[str] = set()
-
-    def add(self, reading: _Reading) -> None:
-        self.readings.append(reading)
-        self._joined = None
-        squashed = reading.squashed
-        self._heads.update(squashed[start : start + _EDGE] for start in reading.starts)
-        self._tails.update(squashed[max(0, end - _EDGE) : end] for end in reading.starts)
-        lower = reading.folded
-        for key, start, end in numbers_in(lower):
-            self.numbers.setdefault(key, (reading, start, end))
-        for key in dates_in(lower):
-            self.dates.setdefault(key, reading)
-
-    def find(self, part: Part) -> Sighting | None:
-        """The first place that holds ``part``; None if there is none."""
-        if part.kind is PartKind.NUMBER:
-            number = self.numbers.get(part.key)
-            if number is None:
-                return None
-            reading, start, end = number
-            return Sighting(reading.source, reading.span(start, end))
-        if part.kind is PartKind.DATE:
-            dated = self.dates.get(part.key)
-            return Sighting(dated.source, Span(0, len(dated.source.text))) if dated else None
-        return self.find_text(part.key, both_sides=part.kind in _BOTH_SIDES)
-
-    def find_text(self, key: str, *, both_sides: bool = True) -> Sighting | None:
-        """The first place where ``key`` (squashed) stands between word borders.
-
-        Args:
-            key: What to look for.
-            both_sides: Whether it must end at a border on both sides, or may be the beginning
-                or end of a longer word (a split account number).
-        """
-        if not key or not self._may_hold(key, both_sides=both_sides):
-            return None
-        joined = self._join()
-        at = joined.find(key)
-        for _ in range(_TRIES):
-            if at < 0:
-                return None
-            index = bisect_right(self._starts, at) - 1
-            reading = self.readings[index]
-            start = at - self._starts[index]
-            left, right = reading.borders(start, start + len(key))
-            loose = not both_sides and len(key) >= _EDGE
-            if (left and right) or (loose and (left or right)):
-                return Sighting(reading.source, reading.original(start, start + len(key)))
-            at = joined.find(key, at + 1)
-        return None
-
-    def _may_hold(self, key: str, *, both_sides: bool) -> bool:
-        """Rule out most keys without a search: no word begins, or ends, as they do."""
-        if len(key) < _EDGE:
-            return True
-        head = key[:_EDGE] in self._heads
-        return head if both_sides else head or key[-_EDGE:] in self._tails
-
-    def _join(self) -> str:
-        if self._joined is None:
-            self._starts = []
-            position = 0
-            for reading in self.readings:
-                self._starts.append(position)
-                position += len(reading.squashed) + 1
-            self._joined = "\0".join(reading.squashed for reading in self.readings)
-        return self._joined
-
-
 class Sources:
     """Everything a session has read, by trust. Threads may share it.
 
@@ -205,14 +67,20 @@ class Sources:
             texts have a bound of the same size of their own.
     """
 
-    def __init__(self, max_chars: int = 500_000) -> None:
+    def __init__(self, max_chars: int = MAX_CHARS) -> None:
         self._max_chars = max_chars
         self._lock = RLock()
         self._ids = count(1)
+        self._newest = 0
+        self._delegates: bool | None = None
         self._kept: OrderedDict[str | int, Source] = OrderedDict()
+        self._order: dict[Trust, OrderedDict[str | int, None]] = {t: OrderedDict() for t in Trust}
         self._chars = dict.fromkeys(Trust, 0)
-        self._shelves = {trust: _Shelf() for trust in Trust}
+        self._costs = dict.fromkeys(Trust, 0)
+        self._shelves = {trust: Shelf() for trust in Trust}
+        self._readings: dict[int, list[Reading]] = {}
         self._requests: dict[int, Requests] = {}
+        self._asking: OrderedDict[str, _Asking] = OrderedDict()
         self._evicted = False
 
     @property
@@ -250,13 +118,21 @@ class Sources:
             kept = self._kept.get(message_id) if message_id is not None else None
             if kept is not None and kept.text == text and kept.trust is trust:
                 return kept
-            source = Source(next(self._ids), trust, text, tool, message_id, tuple(findings))
+            self._newest = next(self._ids)
+            source = Source(self._newest, trust, text, tool, message_id, tuple(findings))
+            key = message_id if message_id is not None else source.id
             if kept is not None:
-                self._drop(kept)
-            self._kept[message_id if message_id is not None else source.id] = source
+                self._drop(key)
+            if trust is Trust.USER:
+                self._delegates = None
+            self._kept[key] = source
+            self._order[trust][key] = None
             self._chars[trust] += len(text)
-            for view in build_views(text).views:
-                self._shelves[trust].add(_Reading(source, view))
+            self._costs[trust] += len(text) + TEXT_COST
+            readings = [Reading(source, view) for view in build_views(text).views]
+            self._readings[source.id] = readings
+            for reading in readings:
+                self._shelves[trust].add(reading)
             self._evict(trust)
             return source
 
@@ -284,11 +160,20 @@ class Sources:
         with self._lock:
             if at is not None:
                 return self._requests_of(at.source).ask_for(tool, at.span)
-            return any(
-                self._requests_of(source).ask_for(tool)
-                for source in self._kept.values()
-                if source.trust is Trust.UNTRUSTED
-            )
+            asking = self._asking.get(tool)
+            if asking is None:
+                asking = self._asking[tool] = _Asking()
+                # Names can be made up by a model, so this must not grow with them.
+                if len(self._asking) > _MAX_TOOLS:
+                    self._asking.popitem(last=False)
+            for key in reversed(self._order[Trust.UNTRUSTED]):
+                source = self._kept[key]
+                if source.id <= asking.read_to:
+                    break
+                if self._requests_of(source).ask_for(tool):
+                    asking.sources.add(source.id)
+            asking.read_to = max(asking.read_to, self._newest)
+            return bool(asking.sources)
 
     def holds(self, trust: Trust) -> bool:
         """Whether anything of this trust is kept."""
@@ -300,11 +185,14 @@ class Sources:
 
     def user_delegates(self) -> bool:
         """Whether the user told the agent to do what some text says."""
-        return any(map(user_delegates, self._texts(Trust.USER)))
+        with self._lock:
+            if self._delegates is None:
+                self._delegates = any(map(user_delegates, self._texts(Trust.USER)))
+            return self._delegates
 
     def _texts(self, trust: Trust) -> list[str]:
         with self._lock:
-            return [source.text for source in self._kept.values() if source.trust is trust]
+            return [self._kept[key].text for key in self._order[trust]]
 
     def _requests_of(self, source: Source) -> Requests:
         requests = self._requests.get(source.id)
@@ -317,23 +205,33 @@ class Sources:
             return iter(list(self._kept.values()))
 
     def _evict(self, trust: Trust) -> None:
-        while self._chars[trust] > self._max_chars:
-            oldest = next((s for s in self._kept.values() if s.trust is trust), None)
-            if oldest is None:
-                return
+        while self._costs[trust] > self._max_chars:
             self._evicted = True
-            self._drop(oldest)
+            self._drop(next(iter(self._order[trust])))
 
-    def _drop(self, source: Source) -> None:
-        for key, kept in self._kept.items():
-            if kept is source:
-                del self._kept[key]
-                break
+    def _drop(self, key: str | int) -> None:
+        source = self._kept.pop(key)
+        trust = source.trust
+        if trust is Trust.USER:
+            self._delegates = None
+        del self._order[trust][key]
+        self._chars[trust] -= len(source.text)
+        self._costs[trust] -= len(source.text) + TEXT_COST
+        for reading in self._readings.pop(source.id):
+            self._shelves[trust].remove(reading)
         self._requests.pop(source.id, None)
-        self._chars[source.trust] -= len(source.text)
-        old = self._shelves[source.trust]
-        shelf = _Shelf()
-        for reading in old.readings:
-            if reading.source is not source:
-                shelf.add(reading)
-        self._shelves[source.trust] = shelf
+        for asking in self._asking.values():
+            asking.sources.discard(source.id)
+
+
+@dataclass(slots=True)
+class _Asking:
+    """Which texts ask for calls of one tool.
+
+    Attributes:
+        read_to: The number of the newest text that was looked at.
+        sources: The numbers of those that do.
+    """
+
+    read_to: int = 0
+    sources: set[int] = field(default_factory=set)

@@ -195,7 +195,6 @@ async def accept_as_new(
     async with platform.state.begin() as session:
         row = await _find(platform, session, token)
         user = await users.insert(
-            platform,
             session,
             email=row.email,
             name=called,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rune_server.auth.sessions import SignedIn
     from rune_server.platform import Platform
+    from rune_server.settings import Settings
 
 MAX_OWNED = 20
 
@@ -113,18 +114,18 @@ async def create(platform: Platform, signed_in: SignedIn, name: str) -> Organisa
         )
         if (owned or 0) >= MAX_OWNED:
             raise ForbiddenError(f"one person owns at most {MAX_OWNED} organisations")
-        return _info(await insert(platform, session, signed_in.user_id, checked))
+        return _info(await insert(platform.settings, session, signed_in.user_id, checked))
 
 
 async def insert(
-    platform: Platform, session: AsyncSession, owner_id: UUID, name: str
+    settings: Settings, session: AsyncSession, owner_id: UUID, name: str
 ) -> Organisation:
     """Make an organisation and its owner, in a transaction that is under way."""
-    now = platform.clock.now()
+    now = session.info["clock"].now()
     made = Organisation(
         name=name,
-        plan=platform.settings.default_plan,
-        region=platform.settings.region,
+        plan=settings.default_plan,
+        region=settings.region,
         created_at=now,
     )
     session.add(made)

@@ -63,20 +63,18 @@ async def register(
         return
     async with platform.state.begin() as session:
         user = await insert(
-            platform,
             session,
             email=address,
             name=called,
             password_bcrypt=hashed,
             awaits_verification=True,
         )
-        await organisations.insert(platform, session, user.id, group)
+        await organisations.insert(platform.settings, session, user.id, group)
         token = await one_time.make(platform, session, user.id, "verify")
         await reset.send_verification(platform, user, token)
 
 
 async def insert(
-    platform: Platform,
     session: AsyncSession,
     *,
     email: str,
@@ -96,7 +94,7 @@ async def insert(
         password_bcrypt=password_bcrypt,
         email_verified_at=verified_at,
         awaits_verification=awaits_verification,
-        created_at=platform.clock.now(),
+        created_at=session.info["clock"].now(),
     )
     session.add(user)
     try:

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 
 from rune_server.actor import Permission
 from rune_server.agents.instances import forget_old as forget_old_instances
-from rune_server.alerts import deliveries
+from rune_server.alerts.deliveries import forget_old, send_due
 from rune_server.alerts.evaluate import findings
 from rune_server.alerts.raising import settle
 from rune_server.alerts.rules import rule_of, rule_row
@@ -50,7 +50,7 @@ async def evaluate(platform: Platform) -> None:
 async def deliver(platform: Platform) -> None:
     """Send notices as they come due, for ever."""
     while True:
-        done = await deliveries.send_due(platform)
+        done = await send_due(platform)
         if not done:
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -58,7 +58,7 @@ async def deliver(platform: Platform) -> None:
 async def clean(platform: Platform) -> None:
     """Forget old deliveries and processes, every hour, for ever."""
     while True:
-        await deliveries.forget_old(platform)
+        await forget_old(platform)
         await forget_old_instances(platform)
         await asyncio.sleep(_CLEAN_SECONDS)
 

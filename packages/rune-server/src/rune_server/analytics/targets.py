@@ -43,13 +43,18 @@ def targets(settings: Settings, vault: Vault, backups: Path | None = None) -> Ma
             found[region] = Target(
                 database=f"rune_{region}",
                 path=settings.data_dir / "analytics",
-                keys=tuple(key for _, key in vault.keys(_PURPOSE)),
+                keys=disk_keys(vault),
                 memory_bytes=settings.chdb_memory_bytes,
                 backups=backups,
             )
         else:
             found[region] = _server(dsn, region)
     return found
+
+
+def disk_keys(vault: Vault) -> tuple[bytes, ...]:
+    """Keys of the embedded ClickHouse's disk: the current one first, then those of before."""
+    return tuple(key for _, key in vault.keys(_PURPOSE))
 
 
 def _server(dsn: str, region: str) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,15 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from rune_server.api.bounds import Bounds
-from rune_server.api.routes import agents, alerts, events, organisation, policies, stats
+from rune_server.api.routes import (
+    agents,
+    alerts,
+    data,
+    events,
+    organisation,
+    policies,
+    stats,
+)
 from rune_server.api.shapes import Problem
 from rune_server.auth.middleware import Authentication
 from rune_server.errors import ProblemError
@@ -56,7 +65,7 @@ def _application() -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for module in (agents, alerts, events, organisation, policies, stats):
+    for module in (agents, alerts, data, events, organisation, policies, stats):
         api.include_router(module.router)
     api.add_exception_handler(ProblemError, _problem)
     api.add_exception_handler(RequestValidationError, _invalid)
@@ -90,8 +99,37 @@ def _document(api: FastAPI) -> dict[str, Any]:
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)
         made["servers"] = [{"url": "/"}]
+        for operations in made["paths"].values():
+            for operation in operations.values():
+                for parameter in operation.get("parameters", ()):
+                    parameter["schema"] = _without_null(parameter["schema"])
         api.openapi_schema = made
     return api.openapi_schema
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema: one that is left out is not sent as null."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1 or len(kinds) == len(schema["anyOf"]):
+        return schema
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, **kinds[0]}
+
+
+@cache
+def _methods() -> list[tuple[re.Pattern[str], str]]:
+    """Paths as patterns, and the methods each answers to."""
+    return [
+        # Ids of agents and sessions may hold slashes.
+        (
+            re.compile(re.sub(r"\{(\w+)\}", _place, path)),
+            ", ".join(sorted(method.upper() for method in operations)),
+        )
+        for path, operations in openapi()["paths"].items()
+    ]
+
+
+def _place(found: re.Match[str]) -> str:
+    return ".+" if found[1] in ("agent_id", "session_id") else "[^/]+"
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -138,12 +176,16 @@ def _is_foreign_body(request: Request, faults: Any) -> bool:
 
 async def _http(request: Request, error: Exception) -> Response:
     """What the router itself refuses: no such path, no such method."""
-    del request
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        path = request.url.path
+        fits = (methods for pattern, methods in _methods() if pattern.fullmatch(path))
+        headers["Allow"] = next(fits, headers.get("Allow", "GET"))
     titles = {404: "not_found", 405: "method_not_allowed"}
     code = titles.get(error.status_code, "refused")
     detail = "nothing is here" if error.status_code == 404 else str(error.detail)
-    return _answer(error.status_code, code, detail, headers=dict(error.headers or {}))
+    return _answer(error.status_code, code, detail, headers=headers)
 
 
 async def _internal(request: Request, error: Exception) -> Response:

@@ -21,6 +21,10 @@ MAX_CURSOR = 1_000
 def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not contain half of a surrogate pair") from None
     return text
 
 

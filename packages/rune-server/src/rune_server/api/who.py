@@ -65,11 +65,10 @@ async def who(
     Raises:
         UnauthenticatedError: Nobody known.
         ForbiddenError: A person of no organisation, or without the CSRF token.
-        InvalidError: Two keys at once, or a person who must say which organisation.
+        InvalidError: A person of several organisations, who must say which.
     """
     platform: Platform = request.app.state.platform
-    if key is not None and bearer is not None:
-        raise InvalidError("give the key once: X-Rune-Key or Authorization")
+    # A proxy may put an Authorization of its own on the way: what is ours by name comes first.
     raw = key if key is not None else bearer.credentials if bearer is not None else None
     if raw is not None:
         grant = await platform.keys.grant(raw)

@@ -179,17 +179,24 @@ async def revoke(platform: Platform, actor: Actor, key_id: UUID) -> None:
         row = await session.get(ApiKey, key_id)
         if row is None or row.organisation_id != actor.organisation_id:
             raise NotFoundError("no such key")
-        if row.revoked_at is not None:
-            return
-        row.revoked_at = platform.clock.now()
-        await audit.record(
-            session,
-            actor,
-            action="key.revoked",
-            target=f"key:{row.id}",
-            details={"name": row.name},
-        )
+        await revoke_row(session, actor, row)
+    platform.keys.forget()
     await platform.bus.publish(TOPIC, str(key_id).encode())
+
+
+async def revoke_row(session: AsyncSession, actor: Actor, row: ApiKey) -> None:
+    """End a key in a transaction that is under way; the caller has checked everything."""
+    if row.revoked_at is not None:
+        return
+    clock: Clock = session.info["clock"]
+    row.revoked_at = clock.now()
+    await audit.record(
+        session,
+        actor,
+        action="key.revoked",
+        target=f"key:{row.id}",
+        details={"name": row.name},
+    )
 
 
 class KeyDirectory:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 COOKIE = "__Host-rune_oauth"
 LIFE = timedelta(minutes=10)
-_PURPOSE = "oauth attempt"
+PURPOSE = "oauth attempt"
 _MAX_PARAMETER = 2048
 
 
@@ -103,7 +103,7 @@ async def begin(platform: Platform, name: str, path: str, client: Client) -> Awa
                 state_sha256=digest,
                 browser_sha256=fingerprint(browser),
                 provider=name,
-                sealed=platform.vault.seal(_PURPOSE, msgspec.json.encode(attempt), digest.encode()),
+                sealed=platform.vault.seal(PURPOSE, msgspec.json.encode(attempt), digest.encode()),
                 expires_at=now + LIFE,
             )
         )
@@ -163,7 +163,7 @@ async def _take(platform: Platform, name: str, state: str, browser: str) -> _Att
             raise providers.refused()
         await session.delete(row)
         sealed = row.sealed
-    opened = platform.vault.open(_PURPOSE, sealed, digest.encode())
+    opened = platform.vault.open(PURPOSE, sealed, digest.encode())
     return msgspec.json.decode(opened, type=_Attempt)
 
 
@@ -214,7 +214,6 @@ async def _new(platform: Platform, session: AsyncSession, profile: Profile) -> U
             f"there is no account for {email} here: ask for an invitation", code="oauth_unknown"
         )
     user = await users.insert(
-        platform,
         session,
         email=email,
         name=_name(profile),
@@ -224,7 +223,9 @@ async def _new(platform: Platform, session: AsyncSession, profile: Profile) -> U
     for invitation in invited:
         await invitations.join(platform, session, invitation, user)
     if not invited:
-        await organisations.insert(platform, session, user.id, f"{user.name}'s organisation")
+        await organisations.insert(
+            platform.settings, session, user.id, f"{user.name}'s organisation"
+        )
     return user
 
 

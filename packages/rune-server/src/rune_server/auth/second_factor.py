@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rune_server.platform import Platform
 
 RECOVERY_CODES = 10
-_PURPOSE = "totp"
+PURPOSE = "totp"
 _STEP_SECONDS = 30
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _RECOVERY_CHARACTERS = 16
@@ -65,7 +65,7 @@ async def begin(platform: Platform, signed_in: SignedIn) -> Enrolment:
         user = await _user(session, signed_in.user_id)
         if user.totp_confirmed_at is not None:
             raise ConflictError("you have a second factor; remove it first")
-        user.totp_sealed = platform.vault.seal(_PURPOSE, secret.encode(), user.id.bytes)
+        user.totp_sealed = platform.vault.seal(PURPOSE, secret.encode(), user.id.bytes)
     uri = pyotp.TOTP(secret).provisioning_uri(
         name=signed_in.email, issuer_name=f"Rune ({platform.settings.hostname})"
     )
@@ -198,7 +198,7 @@ def clear(user: User) -> None:
 def _accept_totp(platform: Platform, user: User, code: str) -> bool:
     if user.totp_sealed is None or not _CODE.fullmatch(code.strip()):
         return False
-    secret = platform.vault.open(_PURPOSE, user.totp_sealed, user.id.bytes).decode()
+    secret = platform.vault.open(PURPOSE, user.totp_sealed, user.id.bytes).decode()
     totp = pyotp.TOTP(secret)
     now = int(platform.clock.now().timestamp()) // _STEP_SECONDS
     for step in range(now - _CLOCK_STEPS, now + _CLOCK_STEPS + 1):

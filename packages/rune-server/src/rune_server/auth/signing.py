@@ -33,7 +33,7 @@ TOKEN_LIFE = timedelta(minutes=15)
 LEEWAY = timedelta(seconds=30)
 ROTATE_AFTER = timedelta(days=30)
 _BITS = 2048
-_PURPOSE = "signing key"
+PURPOSE = "signing key"
 _RELOAD_SECONDS = 30.0
 _EARLIEST_RELOAD_SECONDS = 1.0
 _KEEP_RETIRED = timedelta(days=1)
@@ -138,7 +138,7 @@ class SigningKeys:
                         continue
                     known[row.kid] = _Known(RSAKey.import_key(row.public), until, row.created_at)
                     if row.retired_at is None:
-                        private = self._vault.open(_PURPOSE, row.private_sealed, row.kid.encode())
+                        private = self._vault.open(PURPOSE, row.private_sealed, row.kid.encode())
                         current = (row.kid, RSAKey.import_key(private))
             self._known, self._current, self._loaded = known, current, loop.time()
 
@@ -185,7 +185,7 @@ async def rotate(
             SigningKey(
                 kid=kid,
                 public=dict(fresh.as_dict(private=False)),
-                private_sealed=vault.seal(_PURPOSE, fresh.as_pem(private=True), kid.encode()),
+                private_sealed=vault.seal(PURPOSE, fresh.as_pem(private=True), kid.encode()),
                 created_at=now,
             )
         )

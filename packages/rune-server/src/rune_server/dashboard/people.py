@@ -18,9 +18,17 @@ async def names(view: View, ids: Iterable[str]) -> dict[str, str]:
 
     Those who are gone keep their id, shortened; ``system`` is the server itself.
     """
-    found = {one: "Rune" if one == "system" else one[:8] for one in ids if one}
+    found = {one: _shortened(one) for one in ids if one}
     if found and view.actor.may(Permission.MEMBERS_READ):
         for member in await members.listed(view.platform, view.actor):
-            if str(member.user_id) in found:
-                found[str(member.user_id)] = member.name or member.email
+            for written in (str(member.user_id), f"user:{member.user_id}"):
+                if written in found:
+                    found[written] = member.name or member.email
     return found
+
+
+def _shortened(written: str) -> str:
+    kind, _, rest = written.rpartition(":")
+    if written == "system" or kind == "system":
+        return "Rune"
+    return f"key {rest[:8]}" if kind == "key" else rest[:8]

@@ -7,7 +7,7 @@ import binascii
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -134,7 +134,7 @@ class View:
         """The reader's time zone: their choice, else the browser's, else UTC."""
         chosen = self.zone_choice
         name = chosen if chosen != "auto" else self.request.cookies.get("rune_browser_zone", "UTC")
-        return formats.zone(name)
+        return formats.zone(unquote(name))
 
     @property
     def theme(self) -> str:

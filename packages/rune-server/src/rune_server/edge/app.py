@@ -59,6 +59,18 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/v1/events"): Route(
         "events", "rune_server.edge.events:handle", Permission.EVENTS_WRITE
     ),
+    **{
+        (method, "/v1/policies"): Route(
+            "policies", "rune_server.edge.policies:handle", Permission.POLICIES_READ
+        )
+        for method in ("GET", "HEAD")
+    },
+    ("GET", "/v1/stream"): Route(
+        "stream", "rune_server.edge.stream:handle", Permission.POLICIES_READ
+    ),
+    ("POST", "/v1/status"): Route(
+        "status", "rune_server.edge.status:handle", Permission.EVENTS_WRITE
+    ),
 }
 
 _BAD_KEYS = Limit(per_second=1.0, burst=30)

@@ -177,7 +177,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _url(settings: Settings) -> URL:
     try:
         url = make_url(settings.state_dsn or "sqlite://")
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(
             "state_dsn: must be such as postgresql://user:password@host/database"
         ) from None

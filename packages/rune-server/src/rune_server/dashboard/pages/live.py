@@ -59,25 +59,36 @@ async def _stream(
             missed = await feed.since(after)
             if missed:
                 yield _message(view, template, missed)
-            while not stopping.done():
-                getting = asyncio.create_task(batches.get())
-                await asyncio.wait(
-                    (getting, stopping),
-                    timeout=HEARTBEAT_SECONDS,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if not getting.done():
-                    getting.cancel()
-                    if not await _still_allowed(view):
-                        return
-                    yield ": still here\n\n"
-                    continue
-                batch = getting.result()
-                if batch is None or not await _still_allowed(view):
+            while True:
+                batch = await _next(batches, stopping)
+                if stopping.done() or not await _still_allowed(view):
                     return
-                yield _message(view, template, batch)
+                if batch is _QUIET:
+                    yield ": still here\n\n"
+                elif batch is None:
+                    return
+                else:
+                    yield _message(view, template, batch)
     finally:
         stopping.cancel()
+
+
+_QUIET: list[EventRow] = []
+"""Nothing came for a while."""
+
+
+async def _next(
+    batches: asyncio.Queue[list[EventRow] | None], stopping: asyncio.Task[bool]
+) -> list[EventRow] | None:
+    """The next batch, or ``_QUIET`` when none came or the process is about to stop."""
+    getting = asyncio.ensure_future(batches.get())
+    try:
+        await asyncio.wait(
+            (getting, stopping), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        return getting.result() if getting.done() else _QUIET
+    finally:
+        getting.cancel()
 
 
 async def _still_allowed(view: View) -> bool:

@@ -109,30 +109,25 @@ class LiveList {
     const empty = this.list.dataset.liveEmpty;
     if (empty) document.querySelector(empty)?.remove();
     const height = this.list.firstElementChild?.offsetHeight ?? 0;
-    let above = 0;
-    for (const row of rows) above += this.insert(row);
-    while (this.list.children.length > this.most) this.list.lastElementChild.remove();
+    const before = this.list.firstElementChild;
+    const all = new Map([...this.list.children].map((row) => [row.dataset.id, row]));
+    for (const row of rows) {
+      const holder = document.createElement("template");
+      // Drawn and escaped by the server, from its own template.
+      holder.innerHTML = row.html.trim();
+      if (!all.has(row.id)) all.set(row.id, holder.content.firstElementChild);
+    }
+    const sorted = [...all.values()].sort((one, other) => Date.parse(other.dataset.at) - Date.parse(one.dataset.at)).slice(0, this.most);
+    // All in one go: the list is drawn anew instead of each row being pushed down by the next.
+    this.list.replaceChildren(...sorted);
     htmx.process(this.list);
-    if (above && height) this.slide(Math.min(above, this.most) * height);
+    this.slide((before ? sorted.indexOf(before) : 0) * height);
   }
 
-  // Rows stand in the order of their time; most go to the top. Returns 1 for those.
-  insert(row) {
-    const holder = document.createElement("template");
-    // Drawn and escaped by the server, from its own template.
-    holder.innerHTML = row.html.trim();
-    const element = holder.content.firstElementChild;
-    if (this.list.querySelector(`[id="${CSS.escape(element.id)}"]`)) return 0;
-    const before = [...this.list.children].find((other) => Date.parse(other.dataset.at) <= row.at);
-    if (!before && this.list.children.length >= this.most) return 0;
-    this.list.insertBefore(element, before ?? null);
-    return before === element.nextElementSibling && element === this.list.firstElementChild ? 1 : 0;
-  }
-
-  // Starts where the rows were and slides: nothing jumps, and browsers count no layout shift.
+  // New rows push the others down smoothly, for those who have not asked for less motion.
   slide(distance) {
     this.list.getAnimations().forEach((one) => one.cancel());
-    if (calm.matches) return;
+    if (calm.matches || distance <= 0) return;
     this.list.animate([{ transform: `translateY(${-distance}px)` }, { transform: "none" }], { duration: 260, easing: "cubic-bezier(0.2, 0.8, 0.2, 1)" });
   }
 

@@ -1,0 +1,76 @@
+"""``rune migrate`` and ``rune owner``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from rune_server.commands.options import DataDir, settings, stores
+
+
+def migrate(
+    data_dir: DataDir = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 1 when it is not current.")
+    ] = False,
+) -> None:
+    """Bring the state database to the tables of this version.
+
+    `rune up` does it by itself; a cluster runs this once, before its new processes start.
+    """
+    from rune_server.state import migrations
+
+    async def run() -> tuple[str | None, str]:
+        _, state = stores(settings(data_dir=data_dir))
+        try:
+            before = await migrations.current(state)
+            if not check:
+                await migrations.upgrade(state)
+            return before, migrations.newest()
+        finally:
+            await state.close()
+
+    before, newest = asyncio.run(run())
+    if before == newest:
+        typer.echo(f"the state database is current: {newest}")
+    elif check:
+        typer.echo(f"the state database is at {before or 'nothing'}, this version needs {newest}")
+        raise typer.Exit(1)
+    else:
+        typer.echo(f"the state database went from {before or 'nothing'} to {newest}")
+
+
+def owner(
+    email: Annotated[str, typer.Argument(help="The owner's address.")],
+    organisation: Annotated[str, typer.Option(help="The organisation's name.")] = "My organisation",
+    data_dir: DataDir = None,
+) -> None:
+    """Make a new organisation, its owner and an API key, and print password and key once.
+
+    `rune up` does it on first start; on a cluster, run it where only you read the output.
+    """
+    from rune_server.bootstrap import first_owner
+    from rune_server.clock import SystemClock
+    from rune_server.storage.master import open_vault
+
+    found = settings(data_dir=data_dir)
+    made = asyncio.run(
+        first_owner(
+            found,
+            open_vault(found),
+            SystemClock(),
+            email=email,
+            organisation=organisation,
+            only_if_none=False,
+        )
+    )
+    assert made is not None
+    typer.echo(
+        f"organisation  {made.organisation} ({made.organisation_id})\n"
+        f"sign in       {made.email}\n"
+        f"password      {made.password}\n"
+        f"API key       {made.key}\n"
+        "Password and key are shown now and never again."
+    )

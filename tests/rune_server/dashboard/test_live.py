@@ -1,0 +1,129 @@
+"""Live rows: soon, once each, across restarts, and without anything jumping."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.dashboard.running import DemoServer
+    from playwright.sync_api import Page
+    from tests.rune_server.dashboard.conftest import Complaints, Visit
+
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def wait_live(page: Page) -> None:
+    page.locator("[data-connection]", has_text="Live").wait_for()
+
+
+@pytest.mark.parametrize(("path", "row"), [("/", "li"), ("/events?live=1", "tr")])
+def test_a_block_shows_within_two_seconds_and_nothing_jumps(
+    as_role: Callable[..., Visit], server: DemoServer, path: str, row: str
+) -> None:
+    visit = as_role()
+    visit.context.add_init_script(SHIFTS)
+    page = visit.go(path)
+    wait_live(page)
+    page.wait_for_timeout(500)
+    page.evaluate("window.shifts.length = 0")
+    took = []
+    for _ in range(6):
+        began = time.monotonic()
+        made = server.burst(1, action="block")
+        page.locator(f'{row}[data-id="{made[0].event_id}"]').wait_for(timeout=10_000)
+        took.append(time.monotonic() - began)
+    page.wait_for_timeout(400)
+    assert page.evaluate("window.shifts") == []
+    # Not a speed test: that it is pushed at all, and not found by some later poll.
+    assert sorted(took)[len(took) // 2] < 5
+
+
+def test_a_restart_loses_and_doubles_nothing(
+    as_role: Callable[..., Visit], server: DemoServer, complaints: Complaints
+) -> None:
+    page = as_role().go("/events?live=1")
+    wait_live(page)
+    before = server.burst(3)
+    page.locator(f'tr[data-id="{before[-1].event_id}"]').wait_for(timeout=10_000)
+    server.stop()
+    page.locator("[data-connection]", has_text="Reconnecting").wait_for(timeout=10_000)
+    server.start()
+    during = server.burst(4)
+    wait_live(page)
+    after = server.burst(3)
+    for event in (*before, *during, *after):
+        page.locator(f'tr[data-id="{event.event_id}"]').wait_for(timeout=20_000)
+    ids = page.locator("tr[data-id]").evaluate_all("(rows) => rows.map((row) => row.dataset.id)")
+    assert len(ids) == len(set(ids))
+    assert len(ids) <= 50
+    complaints.expect("ERR_")
+
+
+def test_rows_wait_while_somebody_reads(as_role: Callable[..., Visit], server: DemoServer) -> None:
+    page = as_role().go("/events?live=1")
+    wait_live(page)
+    page.locator("tr[data-id]").nth(3).hover()
+    first = page.locator("tr[data-id]").first.get_attribute("data-id")
+    made = server.burst(2)
+    button = page.locator("[data-live-show]")
+    button.wait_for(state="visible", timeout=10_000)
+    assert page.locator("tr[data-id]").first.get_attribute("data-id") == first
+    page.keyboard.press("n")
+    page.locator(f'tr[data-id="{made[0].event_id}"]').wait_for()
+    assert button.is_hidden()
+
+
+def test_a_live_list_keeps_its_filter(as_role: Callable[..., Visit], server: DemoServer) -> None:
+    page = as_role().go("/events?live=1&action=block")
+    wait_live(page)
+    server.burst(2, action="flag")
+    made = server.burst(1, action="block")
+    page.locator(f'tr[data-id="{made[0].event_id}"]').wait_for(timeout=10_000)
+    actions = page.locator("tr[data-id] .c-decision").all_inner_texts()
+    assert set(actions) == {"block"}
+
+
+def test_the_first_event_turns_the_page_green(
+    visit: Callable[..., Visit], server: DemoServer
+) -> None:
+    """In an organisation without events: the page waits, and says by itself that one came."""
+    from benchmarks.dashboard.running import STRANGER
+
+    window = visit()
+    window.sign_in(STRANGER)
+    page = window.go("/welcome?framework=openai")
+    assert "ShieldOpenAI" in page.content()
+    page.get_by_role("button", name="Make a key").click()
+    key = page.locator(".notice-good code").inner_text()
+    assert key.startswith("rune_live_")
+    assert f"RUNE_API_KEY={key}" in page.locator("pre").first.inner_text()
+
+
+def test_the_stream_ends_with_the_session(
+    as_role: Callable[..., Visit], server: DemoServer, visit: Callable[..., Visit]
+) -> None:
+    """Signed out in one window, the stream of another is cut off and asks to sign in."""
+    from benchmarks.dashboard.running import PERSONS
+
+    window = visit()
+    window.sign_in(PERSONS["viewer"])
+    page = window.go("/events?live=1")
+    wait_live(page)
+    other = window.context.new_page()
+    other.goto(f"{server.url}/")
+    other.get_by_role("button", name="Your account").click()
+    other.get_by_role("button", name="Sign out").click()
+    other.wait_for_url("**/sign-in")
+    server.burst(1)
+    page.locator("[data-connection]", has_text="Reconnecting").wait_for(timeout=15_000)
+    window._complaints.clear()

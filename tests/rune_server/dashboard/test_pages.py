@@ -1,0 +1,154 @@
+"""Every page, for every role: it draws, without a complaint, in a weight, at every width."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from benchmarks.dashboard.pictures import pages
+from benchmarks.dashboard.running import PERSONS, STRANGER
+
+from rune_server.dashboard.pages import PAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.dashboard.running import DemoServer
+    from tests.rune_server.dashboard.conftest import Complaints, Visit
+
+MAX_BYTES = 300_000
+WIDTHS = (375, 2560)
+
+
+def test_every_page_draws_and_is_light(as_role: Callable[..., Visit]) -> None:
+    """First visit of each page, with everything it loads: below 300 kB."""
+    visit = as_role()
+    found = list(_addresses(visit))
+    assert len(found) > 30
+    for name, address in found:
+        fresh = as_role()
+        sizes: list[int] = []
+        fresh.page.on(
+            "requestfinished",
+            lambda request, sizes=sizes: sizes.append(request.sizes()["responseBodySize"]),
+        )
+        answer = fresh.page.goto(fresh.server.url + address)
+        assert answer is not None
+        assert answer.status == 200, (name, answer.status)
+        assert fresh.page.locator("h1").count() == 1, name
+        fresh.page.wait_for_load_state("load")
+        assert sum(sizes) < MAX_BYTES, (name, sum(sizes))
+        fresh.context.close()
+
+
+def _addresses(visit: Visit) -> list[tuple[str, str]]:
+    visit.go("/events")
+    return [one for one in pages(visit.page) if one[0] != "not-found"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits(as_role: Callable[..., Visit], width: int) -> None:
+    """Nothing makes a page scroll sideways; what is wider scrolls inside its own frame."""
+    visit = as_role(width=width)
+    for name, address in _addresses(visit):
+        page = visit.go(address)
+        wide = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, (name, wide)
+
+
+def _readable() -> list[str]:
+    return [
+        page.path
+        for page in PAGES
+        if page.method == "GET" and "{" not in page.path and not page.public
+    ]
+
+
+@pytest.mark.parametrize("role", ["admin", "member", "viewer"])
+def test_each_role_sees_what_it_may(
+    as_role: Callable[..., Visit], role: str, complaints: Complaints
+) -> None:
+    """A page is drawn for those who hold its permission, and refused to the others."""
+    from rune_server.actor import ROLE_PERMISSIONS, Role
+
+    may = ROLE_PERMISSIONS[Role(role)]
+    visit = as_role(role)
+    for page in PAGES:
+        if page.method != "GET" or "{" in page.path or page.public or page.path == "/events/live":
+            continue
+        answer = visit.context.request.get(visit.server.url + page.path, max_redirects=0)
+        allowed = page.needs is None or page.needs in may
+        assert answer.status == (200 if allowed else 403), (page.path, answer.status)
+    menu = visit.go("/").locator("nav.sidebar .nav a")
+    for index in range(menu.count()):
+        path = menu.nth(index).get_attribute("href")
+        answer = visit.context.request.get(visit.server.url + str(path))
+        assert answer.status == 200, path
+    assert not complaints
+
+
+def test_strangers_are_sent_to_sign_in(visit: Callable[..., Visit]) -> None:
+    window = visit()
+    for path in _readable():
+        answer = window.context.request.get(window.server.url + path, max_redirects=0)
+        assert answer.status == 303, path
+        assert answer.headers["location"].startswith("/sign-in?next="), path
+    page = window.go("/events?action=block")
+    page.get_by_label("Mail address").fill(PERSONS["viewer"].email)
+    page.get_by_label("Password").fill(PERSONS["viewer"].password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/events?action=block")
+
+
+def test_one_organisation_never_sees_the_other(
+    as_role: Callable[..., Visit], visit: Callable[..., Visit], complaints: Complaints
+) -> None:
+    """Every address with an id of Northwind's answers Contoso's owner as if it did not exist."""
+    mine = as_role()
+    addresses = [address for name, address in _addresses(mine) if any(c.isdigit() for c in address)]
+    theirs = visit()
+    theirs.sign_in(STRANGER)
+    tried = 0
+    for address in addresses:
+        if not address.startswith(("/policies/", "/alerts/", "/sessions/", "/events/")):
+            continue
+        if address.startswith(("/events?", "/alerts/rules/new")):
+            continue
+        answer = theirs.context.request.get(theirs.server.url + address.partition("?")[0])
+        assert answer.status == 404, address
+        tried += 1
+    assert tried >= 8
+    assert "billing" not in theirs.go("/members").content()
+    for person in PERSONS.values():
+        assert person.email not in theirs.page.content()
+    theirs.go("/events")
+    assert theirs.page.locator("tr[data-id]").count() > 0
+    rows = theirs.page.locator("tr[data-id]")
+    other = rows.first.get_attribute("data-id")
+    answer = mine.context.request.get(f"{mine.server.url}/events/{other}")
+    assert answer.status == 404
+    assert not complaints
+
+
+def test_what_does_not_exist_says_so(as_role: Callable[..., Visit], complaints: Complaints) -> None:
+    visit = as_role()
+    for path in ("/nothing", "/events/nothing", "/policies/nothing", "/threats/nothing"):
+        page = visit.go(path)
+        assert page.get_by_role("heading", name="Not found").is_visible()
+    complaints.expect("404")
+    answer = visit.context.request.post(f"{visit.server.url}/events", fail_on_status_code=False)
+    assert answer.status in {403, 405}
+
+
+def test_headers(server: DemoServer, as_role: Callable[..., Visit]) -> None:
+    answer = as_role().context.request.get(f"{server.url}/")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert "*" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert "strict-transport-security" in answer.headers

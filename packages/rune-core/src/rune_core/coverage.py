@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rune_core.adapters.covers import AdapterCoverage, adapters_of
 from rune_core.failure import describe
 from rune_core.ids import MASKED_NAME, safe_name
 from rune_core.layers.base import LayerStatus
@@ -103,6 +104,7 @@ class Coverage:
         plugin_faults: What plug-ins did wrong.
         warnings: What a person should know, as sentences.
         stats: The counters.
+        adapters: The adapters in use: what each guards and what it cannot.
         tools: The tools called last, at most 256, and what they can do.
     """
 
@@ -121,6 +123,7 @@ class Coverage:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
     sync: SyncState | None = None
+    adapters: tuple[AdapterCoverage, ...] = ()
     tools: tuple[ToolCoverage, ...] = ()
 
     def __str__(self) -> str:
@@ -138,6 +141,8 @@ class Coverage:
                 f"{surface.surface.value.ljust(width)}  {surface.scans:>7}  "
                 f"{surface.policy_rules:>5}  {cells}"
             )
+        for adapter in self.adapters:
+            lines += ["", *adapter.lines()]
         lines.append("")
         for risk in ("high", "medium", "low"):
             names = [_told(tool) for tool in self.tools if tool.risk == risk]
@@ -239,6 +244,7 @@ def coverage_of(engine: Engine) -> Coverage:
         overridden=policy.overridden,
         tools=tools_of(engine),
         sync=None if engine.sync is None else engine.sync.state,
+        adapters=adapters_of(engine),
     )
 
 

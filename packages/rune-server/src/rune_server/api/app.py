@@ -14,7 +14,15 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from rune_server.api.bounds import Bounds
-from rune_server.api.routes import agents, alerts, events, organisation, policies, stats
+from rune_server.api.routes import (
+    agents,
+    alerts,
+    data,
+    events,
+    organisation,
+    policies,
+    stats,
+)
 from rune_server.api.shapes import Problem
 from rune_server.auth.middleware import Authentication
 from rune_server.errors import ProblemError
@@ -57,7 +65,7 @@ def _application() -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for module in (agents, alerts, events, organisation, policies, stats):
+    for module in (agents, alerts, data, events, organisation, policies, stats):
         api.include_router(module.router)
     api.add_exception_handler(ProblemError, _problem)
     api.add_exception_handler(RequestValidationError, _invalid)

@@ -13,10 +13,14 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from rune_server import actor as actors
 from rune_server.accounts import organisations
 from rune_server.actor import Actor, Permission
+from rune_server.api.bounds import NETWORK, require
 from rune_server.auth import csrf, sessions
 from rune_server.errors import ForbiddenError, InvalidError, UnauthenticatedError
+from rune_server.limits import Limit
 from rune_server.platform import Platform
 
+_BAD_KEYS = Limit(per_second=1.0, burst=30)
+"""Wrong keys from one address."""
 ORGANISATION_HEADER = "X-Rune-Organisation"
 _key = APIKeyHeader(
     name="X-Rune-Key", auto_error=False, scheme_name="key", description="An API key: rune_live_…"
@@ -73,6 +77,8 @@ async def who(
     if raw is not None:
         grant = await platform.keys.grant(raw)
         if grant is None:
+            taken = platform.limits.take_here(f"bad key:{request.scope[NETWORK]}", _BAD_KEYS)
+            require(taken, "bad_keys", "too many wrong keys from this address")
             raise UnauthenticatedError(
                 "the API key is unknown, expired or revoked",
                 code="key_unknown",
@@ -80,6 +86,9 @@ async def who(
             )
         if organisation is not None and organisation != grant.organisation_id:
             raise ForbiddenError("the key belongs to another organisation")
+        rate = platform.settings.key_requests_per_second
+        taken = platform.limits.take_here(f"key:{grant.key_id}", Limit(rate, 2 * rate))
+        require(taken, "key", "too many requests with this key")
         return Who(platform, actors.key(grant))
     signed_in = sessions.current(request)
     if signed_in is None:

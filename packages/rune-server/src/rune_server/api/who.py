@@ -19,8 +19,6 @@ from rune_server.errors import ForbiddenError, InvalidError, UnauthenticatedErro
 from rune_server.limits import Limit
 from rune_server.platform import Platform
 
-_BAD_KEYS = Limit(per_second=1.0, burst=30)
-"""Wrong keys from one address."""
 ORGANISATION_HEADER = "X-Rune-Organisation"
 _key = APIKeyHeader(
     name="X-Rune-Key", auto_error=False, scheme_name="key", description="An API key: rune_live_…"
@@ -77,7 +75,8 @@ async def who(
     if raw is not None:
         grant = await platform.keys.grant(raw)
         if grant is None:
-            taken = platform.limits.take_here(f"bad key:{request.scope[NETWORK]}", _BAD_KEYS)
+            wrong = _wrong_keys(platform.settings.ip_requests_per_second)
+            taken = platform.limits.take_here(f"bad key:{request.scope[NETWORK]}", wrong)
             require(taken, "bad_keys", "too many wrong keys from this address")
             raise UnauthenticatedError(
                 "the API key is unknown, expired or revoked",
@@ -101,6 +100,12 @@ async def who(
         organisation = await _only_one(platform, signed_in)
     actor = await organisations.actor_for(platform, signed_in, organisation)
     return Who(platform, actor, signed_in)
+
+
+def _wrong_keys(requests_per_second: int) -> Limit:
+    """How many wrong keys an address may try: by default one a second, after the first thirty."""
+    share = requests_per_second / 200
+    return Limit(per_second=share, burst=max(1.0, 30 * share))
 
 
 async def _only_one(platform: Platform, signed_in: sessions.SignedIn) -> UUID:

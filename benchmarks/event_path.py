@@ -162,18 +162,22 @@ def outage(events: int, steps: int, milliseconds: float) -> None:
             step(shield, rounds, -number)
     fill(shields["server down"], events - steps)
     block = max(50, min(1000, steps // 20))
-    turns: list[dict[str, tuple[float, float]]] = []
+    turns: list[dict[str, tuple[float, float, float]]] = []
     for turn in range(steps // block):
-        found: dict[str, tuple[float, float]] = {}
+        found: dict[str, tuple[float, float, float]] = {}
         for kind in KINDS if turn % 2 else KINDS[::-1]:
             shield = shields[kind]
-            wall, cpu = time.perf_counter(), time.process_time()
+            wall, cpu, ours = time.perf_counter(), time.process_time(), own_threads()
             for number in range(turn * block, (turn + 1) * block):
                 step(shield, rounds, number)
             emitter = shield._engine.emitter
             if emitter is not None:
                 emitter._worker.flush(10.0)  # its share of the work belongs to this turn
-            found[kind] = (time.perf_counter() - wall, time.process_time() - cpu)
+            found[kind] = (
+                time.perf_counter() - wall,
+                time.process_time() - cpu,
+                own_threads() - ours,
+            )
         turns.append(found)
     print(
         f"{events:,} events with the server down; meanwhile {len(turns) * block:,} steps of each "
@@ -191,12 +195,30 @@ def outage(events: int, steps: int, milliseconds: float) -> None:
                 f"  steps per second by {what}, {kind} against {against}: {100 * (mid - 1):+.1f}% "
                 f"(quartiles {100 * (low - 1):+.1f}, {100 * (high - 1):+.1f})"
             )
+    for kind in KINDS:
+        whole, ours = (
+            statistics.median(turn[kind][index] for turn in turns) / block * 1e6 for index in (1, 2)
+        )
+        print(
+            f"  processor time a step, {kind}: {whole:.0f} µs, of which Rune's own threads "
+            f"{ours:.0f} µs ({100 * ours / whole:.1f}%)"
+        )
     sink = shields["server down"]._engine.server_sink
     assert sink is not None
     losses = dict(shields["server down"].stats.losses)
     print(f"  waiting in the spool: {sink.figures()}; losses {losses}")
     for shield in shields.values():
         shield.close()
+
+
+def own_threads() -> float:
+    """Processor time of Rune's event threads so far, in seconds (Linux)."""
+    total = 0
+    for thread in threading.enumerate():
+        if thread.name.startswith("rune-events"):
+            path = Path(f"/proc/self/task/{thread.native_id}/schedstat")
+            total += int(path.read_text(encoding="ascii").split()[0])
+    return total / 1e9
 
 
 def memory(kind: str, steps: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -58,6 +59,25 @@ def risk_alone() -> str:
     return _instead({first: 'risk != "low"', **dict.fromkeys(others, "false")})
 
 
+_found: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+_KEPT: Final = 50_000
+
+
+def _once_each(layer: Any) -> None:
+    """Let a layer look at each text once for all rows: it says the same of it every time."""
+    look = layer.scan
+
+    def scan(text: str, context: Any) -> Any:
+        key = (type(layer).__name__, context.surface, text)
+        if key not in _found:
+            _found[key] = look(text, context)
+            if len(_found) > _KEPT:
+                _found.popitem(last=False)
+        return _found[key]
+
+    layer.scan = scan
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One setting of the guard.
@@ -88,7 +108,10 @@ class Row:
             plugins_enabled=False,
             max_sessions=8,
         )
-        return Shield(config=config, policy=self.policy() if self.policy else None)
+        shield = Shield(config=config, policy=self.policy() if self.policy else None)
+        for layer in (shield._engine.rules_layer, shield._engine.vector_layer):
+            _once_each(layer)
+        return shield
 
 
 ROWS = {

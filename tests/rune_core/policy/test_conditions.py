@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rune_core.policy.conditions import Activation, Condition, ConditionError
+from rune_core.policy.conditions import (
+    Activation,
+    Condition,
+    ConditionBatch,
+    ConditionError,
+)
 from rune_core.session.call import CallFacts, call_facts
 from rune_core.session.sources import Sources, Trust
 from rune_core.tool_risk import infer
@@ -104,3 +109,34 @@ def test_a_call_the_user_asked_for_may_take_its_values_from_a_text() -> None:
 
 def test_facts_of_nothing_are_harmless() -> None:
     assert not CallFacts(infer("x")).hijacked
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "true",
+                "false",
+                'args.to.value == "a"',
+                "args.none.value > 1",
+                "args.to.value > 1",
+                "hijacked || args.n.value == 3",
+                "1 / (args.n.value - 3) == 1 // a comment",
+                'tool == "pay"',
+            ]
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_conditions_held_together_say_what_each_says_alone(sources: list[str]) -> None:
+    conditions = [Condition(source) for source in sources]
+    arguments = {"to": "a", "n": 3}
+    seen = Activation(call_facts(infer("pay"), arguments, None), arguments)
+    alone: list[bool | None] = []
+    for condition in conditions:
+        try:
+            alone.append(condition.holds(seen))
+        except ConditionError:
+            alone.append(None)
+    assert ConditionBatch(conditions).hold(seen) == alone

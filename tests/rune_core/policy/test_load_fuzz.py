@@ -79,3 +79,91 @@ def test_a_case_loads_or_is_refused(made: dict[str, object]) -> None:
 def test_what_is_no_case_is_refused(text: str) -> None:
     with pytest.raises(PolicyLoadError):
         load_case(text, "case.yaml")
+
+
+def outcome(text: str) -> tuple[PolicyError, ...]:
+    """The faults of a text; none when it is a policy, which then also compiles."""
+    try:
+        compiled = CompiledPolicy([load_text(text, path="p.yaml")], builtin=None)
+    except PolicyLoadError as error:
+        return error.errors or (PolicyError("p.yaml", ""),)
+    compiled.for_tool("a")
+    return ()
+
+
+PIECES = st.sampled_from(
+    [
+        'version: "1.0"',
+        "rules:",
+        "- name: a",
+        "  - {name: b, type: tool_denylist, tools: [x]}",
+        "when: hijacked",
+        "&a",
+        "*a",
+        "<<: *a",
+        "!!python/object:os.system",
+        "---",
+        "...",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "|",
+        ">-",
+        "%YAML 1.2",
+        "\t",
+        "\0",
+        "\ufeff",
+        "\u2028",
+        "'",
+        '"',
+        "#",
+        ": ",
+        "1e999",
+        "0x" + "f" * 50,
+        "2026-13-45",
+        "9" * 5000,
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(PIECES | st.text(max_size=12), max_size=12), st.sampled_from(["\n", " ", "\n  "]))
+def test_any_yaml_is_a_policy_or_is_refused_with_the_place(parts: list[str], gap: str) -> None:
+    for fault in outcome(gap.join(parts)):
+        assert fault.path == "p.yaml"
+        assert fault.message
+
+
+LAUGHS = "a0: &a0 [lol]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (LAUGHS, "anchors"),
+        ("a: &x [*x]", "anchors"),
+        ("a: *x", "aliases"),
+        ("[" * 100_000, "nested deeper"),
+        ("{a: " * 100_000, "nested deeper"),
+        ("- " * 100_000, "nested deeper"),
+        ("\n".join(" " * n + "a:" for n in range(1000)), "nested deeper"),
+        ("? " * 50_000, "must be plain text"),
+        ("a: !!binary x", "tags"),
+        ("a: [" + "a," * 60_000 + "]", "more than"),
+        ("\n".join(f"k{n}: 1" for n in range(50_001)), "more than"),
+        ("a: " + "x" * 2_000_000, "larger than"),
+        ("a: " + "9" * 900_000, "valid int"),
+        ("a: 1\na: 2", "stands twice"),
+        ("a: 1\n---\na: 2", "more than one document"),
+        ("<<: {a: 1}", "merge keys"),
+        ("{a: 1}: 2", "must be plain text"),
+    ],
+    ids=lambda value: repr(value[:12]),
+)
+def test_bombs_are_refused_without_going_off(text: str, says: str) -> None:
+    (fault, *_) = outcome(text)
+    assert says in fault.message

@@ -57,6 +57,20 @@ def test_a_batch_is_as_large_as_configured_and_larger_while_many_wait(to_server,
     assert max(sizes) in range(80, 101)
 
 
+def test_what_fills_no_batch_waits_for_company(to_server, server):
+    shield = to_server(event_batch_size=10, event_flush_interval_seconds=600)
+    for count in (10, 20):
+        for _ in range(10):
+            shield.scan_input("x")
+        until(lambda count=count: len(server.events) == count)
+    for _ in range(5):
+        shield.scan_input("x")
+    until(lambda: spool_of(shield).figures().depth == 5)
+    shield.close()
+    assert len(posts(server)) == 3  # the last one at the end
+    assert len(server.events) == 25
+
+
 def test_the_interval_is_the_longest_wait(to_server, server):
     shield = to_server(event_flush_interval_seconds=0.05)
     for count in (1, 2, 3):

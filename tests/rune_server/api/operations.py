@@ -32,6 +32,7 @@ BODIES: dict[str, Any] = {
     "create_key": {"name": "made by a test"},
     "edit_organisation": {"name": "made by a test"},
     "set_member_role": {"role": "member"},
+    "erase_data": {"agent_id": "made-by-a-test"},
     "invite_member": {"email": "made-by-a-test@example.com", "role": "viewer"},
 }
 QUERIES: dict[str, dict[str, Any]] = {

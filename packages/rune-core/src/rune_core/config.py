@@ -303,7 +303,7 @@ class ShieldConfig:
         "spool_max_events", 100_000, _count, "events that wait on disk for the server at most"
     )
     spool_max_bytes: int = _setting(
-        "spool_max_bytes", 100_000_000, _count, "their size at most, in bytes"
+        "spool_max_bytes", 200_000_000, _count, "their size at most, in bytes"
     )
     event_hash_key: str | None = _setting(
         "event_hash_key",
@@ -344,6 +344,12 @@ class ShieldConfig:
     )
     max_sessions: int = _setting(
         "max_sessions", 1024, _count, "sessions that can be found again by id"
+    )
+    session_idle_seconds: float = _setting(
+        "session_idle_seconds",
+        86_400.0,
+        _seconds,
+        "how long a session that nobody used can be found again; 0 for as long as there is room",
     )
     plugins_enabled: bool = _setting("plugins_enabled", True, _bool, "load installed plug-ins")
     debug: bool = _setting("debug", False, _bool, "log at DEBUG; never content")

@@ -101,7 +101,7 @@ class Shield:
         if self.config.redaction_style not in BUILTIN_STYLES:
             # A style that does not exist should show at start-up, not at the first cut.
             self._engine.redactor()
-        self._sessions = SessionTable(self.config.max_sessions)
+        self._sessions = SessionTable(self.config.max_sessions, self.config.session_idle_seconds)
         self._ambient = self._new_session(
             None, self.config.default_agent_id, (), None, traced=False
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rune_server import security_txt
 from rune_server.auth import web
 from rune_server.auth.middleware import Authentication
 from rune_server.platform import Platform, Role
@@ -51,6 +52,8 @@ def application(platform: Platform) -> App:
         path: str = scope.get("path", "")
         if path in HEALTH_PATHS or (scope.get("method"), path) in EDGE_ROUTES:
             await edge(scope, receive, send)
+        elif path == security_txt.PATH:
+            await security_txt.answer(platform)(scope, receive, send)
         elif path in web.PATHS or path in web.CALLBACKS:
             await sign_in(scope, receive, send)
         elif path.startswith("/v1/") or path == "/v1":

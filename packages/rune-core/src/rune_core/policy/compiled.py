@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from rune_core.policy.compiled_rule import CompiledRule, rules_by_name, unless_replaced
+from rune_core.policy.conditions import ConditionBatch
 from rune_core.policy.globs import globs
 from rune_core.policy.model import (
     PLAIN_ASKING,
@@ -29,10 +30,12 @@ from rune_scanner.finding import Surface, Threat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rune_core.policy.conditions import Condition
     from rune_core.policy.model import Asking, SequenceStep
     from rune_scanner.finding import Finding
 
 _CACHE_SIZE = 1024
+_MIN_BATCH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class ToolRules:
         budgets: Budgets that count the tool, and circuit breakers that watch it.
         sequences: Rules of which the tool may be a step, and which steps those are, from 0.
         names: What the conditions among them read.
+        batch: The conditions of ``calls``, in order, of those that have one; None for too few.
         risk: ``low``, ``medium`` or ``high``: as the policies say, else as its name tells.
         declared_risk: What the policies say; None when they do not.
         declared_capabilities: What it can do, as the policies say; None when they do not.
@@ -60,6 +64,7 @@ class ToolRules:
     budgets: tuple[CompiledRule, ...] = ()
     sequences: tuple[tuple[CompiledRule, tuple[int, ...]], ...] = ()
     names: frozenset[str] = frozenset()
+    batch: ConditionBatch | None = None
 
 
 class CompiledPolicy:
@@ -140,6 +145,7 @@ class CompiledPolicy:
             )
         ]
         self.follows_calls = any(isinstance(rule.match, SequenceMatch) for rule in rules)
+        self._batches: dict[tuple[Condition, ...], ConditionBatch] = {}
         self._tool_cache: dict[str, ToolRules] = {}
         self._data_cache: dict[tuple[Surface, str, str, Threat], tuple[CompiledRule, ...]] = {}
         self._risks = [
@@ -240,6 +246,11 @@ class CompiledPolicy:
         capabilities = frozenset(what for what, tools in self._capabilities if tools(tool)) or None
         told = infer(tool) if capabilities is None else declared(tool, capabilities)
         risk = said or told.risk.value
+        whens = tuple(
+            match.when
+            for rule in calls
+            if isinstance(match := rule.rule.match, ToolCallMatch) and match.when is not None
+        )
         return ToolRules(
             hits=tuple(hits),
             limits=tuple(limits),
@@ -250,7 +261,19 @@ class CompiledPolicy:
             budgets=tuple(budgets),
             sequences=tuple(sequences),
             names=frozenset(names),
+            batch=self._batch(whens),
         )
+
+    def _batch(self, conditions: tuple[Condition, ...]) -> ConditionBatch | None:
+        if len(conditions) < _MIN_BATCH:
+            return None
+        # Most tools meet the same rules: what was compiled for one serves the others.
+        batch = self._batches.get(conditions)
+        if batch is None:
+            batch = ConditionBatch(conditions)
+            if len(self._batches) < _CACHE_SIZE:
+                self._batches[conditions] = batch
+        return batch
 
 
 def _names(step: SequenceStep) -> frozenset[str]:

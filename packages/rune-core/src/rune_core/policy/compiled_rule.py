@@ -15,6 +15,7 @@ from rune_core.policy.model import (
     PolicyFile,
     Rule,
     ScannerMatch,
+    ToolCallMatch,
 )
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class CompiledRule:
         "_yields_to",
         "counts_all",
         "exemptions",
+        "has_condition",
         "kind",
         "monitored",
         "rule",
@@ -134,6 +136,7 @@ class CompiledRule:
             if globs((exemption.rule,))(known_as)
         )
         self._tools = globs(rule.tools)
+        self.has_condition = isinstance(rule.match, ToolCallMatch) and rule.match.when is not None
         self._audience = CompiledAudience(rule.audiences)
         self._yields_to = tuple(yields_to)
         self._narrowed = bool(rule.tools or self._audience or self._yields_to)

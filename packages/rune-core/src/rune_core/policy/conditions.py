@@ -31,6 +31,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -121,6 +122,43 @@ class Condition:
             return bool(value)
         # The binding's message may quote argument names or values: neither leaves from here.
         raise ConditionError("cannot be evaluated on this call")
+
+
+class ConditionBatch:
+    """Several conditions held against a call in one go: most of the cost is in going there.
+
+    Args:
+        conditions: The conditions.
+    """
+
+    __slots__ = ("_conditions", "_expression", "_names")
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._conditions = tuple(conditions)
+        self._names = frozenset().union(*(condition.names for condition in conditions))
+        source = ", ".join(f"({condition.source}\n)" for condition in conditions)
+        self._expression: Any = None
+        # Together they may be more than the engine takes; then each goes by itself.
+        with suppress(RuntimeError):
+            self._expression = _environment().compile(f"[{source}]")
+
+    def hold(self, activation: Activation) -> list[bool | None]:
+        """Of each condition whether it is true of the call; None where it cannot be told."""
+        if self._expression is not None:
+            values = self._expression.eval(activation.compiled(self._names)).value()
+            # One that cannot be told makes the whole an error.
+            if isinstance(values, list):
+                told = [value.value() for value in values]
+                if all(value is True or value is False for value in told):
+                    return told
+        return [_told(condition, activation) for condition in self._conditions]
+
+
+def _told(condition: Condition, activation: Activation) -> bool | None:
+    try:
+        return condition.holds(activation)
+    except ConditionError:
+        return None
 
 
 class Activation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rune_core.action import Action
 from rune_core.ids import safe_name
@@ -131,9 +131,13 @@ def evaluate(policy: CompiledPolicy, facts: Facts) -> Evaluation:
         for rule in rules.limits:
             if rule.rule.name in facts.exceeded:
                 _add_tool_match(rule, facts, day, done)
+        batch = rules.batch
+        told = None if batch is None or facts.call is None else iter(batch.hold(facts.call))
         for rule in rules.calls:
+            # Batches answer for every condition, so each answer is taken off in its turn.
+            holds = next(told) if told is not None and rule.has_condition else _UNASKED
             if rule.concerns(facts.tool, facts.agent_id, facts.tags):
-                _hold_call(rule, facts, day, done)
+                _hold_call(rule, facts, day, done, holds)
         if facts.counted:
             for rule in (*rules.budgets, *(rule for rule, _ in rules.sequences)):
                 why = facts.counted.get(rule.rule.name)
@@ -320,17 +324,26 @@ def _extent(rule: CompiledRule, finding: Finding) -> Extent:
     return Extent.PARAGRAPH if finding.threat in INSTRUCTION_THREATS else Extent.SPAN
 
 
-def _hold_call(rule: CompiledRule, facts: Facts, day: date | None, done: Evaluation) -> None:
+_UNASKED: Final = object()
+
+
+def _hold_call(
+    rule: CompiledRule, facts: Facts, day: date | None, done: Evaluation, holds: object
+) -> None:
     match = rule.rule.match
     assert isinstance(match, ToolCallMatch)
     if match.when is None:
         _add_tool_match(rule, facts, day, done, "the rule is for every call of this tool")
         return
-    try:
-        if facts.call is None or not match.when.holds(facts.call):
-            return
-        reason = "its condition holds"
-    except ConditionError:
+    if holds is _UNASKED:
+        try:
+            holds = facts.call is not None and match.when.holds(facts.call)
+        except ConditionError:
+            holds = None
+    if holds is False:
+        return
+    reason = "its condition holds"
+    if holds is None:
         # Not knowing must not open what the rule is there to close.
         if rule.rule.action.rank < Action.ASK.rank:
             return

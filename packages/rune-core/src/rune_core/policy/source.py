@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,8 @@ _RESOLVER = yaml.resolver.Resolver()
 def _scalar(event: yaml.ScalarEvent, line: int) -> Any:
     resolved: Any = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
     tag = str(resolved)
+    if tag == "tag:yaml.org,2002:str":
+        return event.value
     node = yaml.ScalarNode(tag, event.value)
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)

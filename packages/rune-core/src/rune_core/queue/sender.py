@@ -37,6 +37,8 @@ IDLE_SECONDS = 60.0
 ATTEMPTS = 3
 GROWTH = 10
 """How many times larger than configured a batch may become while many events wait."""
+TRIAL = 10
+"""Events in the request that finds out whether the server is well again."""
 MAX_PAUSE = 10.0
 """Longest wait between two attempts at one batch, in seconds. Waiting longer, it lets go of it."""
 LATER_SECONDS = 30.0
@@ -221,7 +223,8 @@ class Sender:
     def _round(self) -> bool:
         """Send one batch; whether there may be more to send at once."""
         with self._sending:
-            batch = self._claim()
+            size = min(self._size, self._ceiling if self._breaker.is_closed else TRIAL)
+            batch = self._claim(size)
             self._rounds += 1
             if not batch:
                 # What a limit holds back is waiting, and is looked for again.
@@ -240,7 +243,14 @@ class Sender:
                     for held in batch:
                         if held.id > 0:
                             self._after[held.priority] = held.id
-            return sent
+            if not sent:
+                return False
+            full = len(batch) >= size or sum(len(held.body) for held in batch) > MAX_BODY // 2
+            if full or self._after or self._hurry:
+                return True
+            # What came meanwhile waits for company of its own, and has woken us if it may not.
+            self._idle = not self._limits.blocked()
+            return False
 
     def _grow(self, count: int, *, sent: bool) -> None:
         """Larger batches while many wait; smaller while they fail, so that poison stands out."""
@@ -254,9 +264,8 @@ class Sender:
         else:
             self._size = min(self._batch, self._size + step)
 
-    def _claim(self) -> list[Held]:
+    def _claim(self, size: int) -> list[Held]:
         without = self._limits.blocked()
-        size = min(self._size, self._ceiling if self._breaker.is_closed else 10)
         batch = self._store.claim(size, MAX_BODY, without, self._after)
         if not batch and self._after:
             self._after = {}

@@ -77,6 +77,11 @@ _NAME: Final = re.compile(
 )
 _WORD: Final = re.compile(r"\w+")
 _DIGIT: Final = re.compile(r"\d")
+_BETWEEN: Final = re.compile(r"[\W_]+")
+_THOUSANDS: Final = re.compile(r"[' \u00a0\u202f]")
+_DOTTED: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+")
+_COMMAED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_MIN_GROUPED_DIGITS: Final = 6
 _SENTENCE: Final = re.compile(r"[^.!?\n\r\u3002\uff01\uff1f]{12,600}")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -93,6 +98,7 @@ _MONTHS: Final = {
     for name in names.split()
 }  # fmt: skip
 _MONTH: Final = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _ISO_DATE: Final = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])(?!\d)"
 )
@@ -145,7 +151,7 @@ _COMMON_HOST_ENDINGS: Final = frozenset(
 
 def squash(text: str) -> str:
     """The letters and digits of ``text`` in lower case, everything else left out."""
-    return re.sub(r"[\W_]+", "", text.lower())
+    return _BETWEEN.sub("", text.lower())
 
 
 def parts_of(value: str) -> list[Part]:
@@ -201,9 +207,12 @@ def _urls(lower: str) -> Iterator[Part]:
 def _with_digits(lower: str) -> Iterator[Part]:
     for key in dates_in(lower):
         yield Part(PartKind.DATE, key)
-    for match in _GROUPED_DIGITS.finditer(lower):
+    grouped = len(_DIGIT.findall(lower)) >= _MIN_GROUPED_DIGITS
+    for match in _GROUPED_DIGITS.finditer(lower) if grouped else ():
         key = squash(match[0])
-        if sum(map(str.isdecimal, key)) >= 6 and not _ISO_DATE.fullmatch(match[0]):
+        if sum(map(str.isdecimal, key)) >= _MIN_GROUPED_DIGITS and not _ISO_DATE.fullmatch(
+            match[0]
+        ):
             yield Part(PartKind.IDENTIFIER, key)
     for match in _COMPACT_IDENTIFIER.finditer(lower):
         key = squash(match[0])
@@ -223,6 +232,8 @@ def dates_in(lower: str) -> Iterator[str]:
 
     A date like ``03/04/2026`` may mean two days; both are given.
     """
+    if not _YEAR.search(lower):
+        return
     for match in _ISO_DATE.finditer(lower):
         yield match[1] + match[2] + match[3]
     for match in _TEXT_DATE.finditer(lower):
@@ -244,10 +255,10 @@ def numbers_in(lower: str) -> Iterator[tuple[str, int, int]]:
 
 def number_key(text: str) -> str:
     """One spelling for ``1,234.50``, ``1.234,50`` and ``1 234.5``: ``1234.5``; "" if no number."""
-    plain = re.sub(r"[' \u00a0\u202f]", "", text)
-    if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d+", plain):
+    plain = _THOUSANDS.sub("", text)
+    if _DOTTED.fullmatch(plain):
         plain = plain.replace(".", "").replace(",", ".")
-    elif re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+    elif _COMMAED.fullmatch(plain):
         plain = plain.replace(",", "")
     else:
         plain = plain.replace(",", ".")

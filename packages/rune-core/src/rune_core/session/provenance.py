@@ -46,6 +46,8 @@ _INSTRUCTING: Final = frozenset(
         Threat.DATA_EXFILTRATION,
     )
 )
+MODEL_PREFIX: Final = "l2-"
+"""How the ids of what layer 2's model found begin."""
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/_-]{12,4000}={0,2}")
 _MAX_DECODED: Final = 16
 
@@ -249,17 +251,20 @@ def _trace_part(part: Part, sources: Sources, tool: str) -> Origin | None:
         source_id=sighting.source.id,
         span=sighting.span,
         part=part.kind,
-        instruction=_instruction_at(sighting),
+        instruction=_instruction_at(sighting, delegated=sources.user_delegates()),
         asked=bool(tool) and sources.text_asks_for(tool, sighting),
     )
 
 
-def _instruction_at(sighting: Sighting) -> float:
+def _instruction_at(sighting: Sighting, *, delegated: bool) -> float:
+    # The model tells texts that give orders. Where the user told the agent to do what a text says,
+    # that a text does is what everybody expects; the wording of attacks still counts.
     return max(
         (
             finding.confidence
             for finding in sighting.source.findings
             if finding.threat in _INSTRUCTING
+            and not (delegated and finding.rule_id.startswith(MODEL_PREFIX))
             and finding.span.start < sighting.span.end
             and finding.span.end > sighting.span.start
         ),

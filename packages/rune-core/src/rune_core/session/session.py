@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
-from rune_core.ids import safe_name
+from rune_core.ids import cache_digest, safe_name
 from rune_core.session.accounts import Accounts
 from rune_core.session.approvals import Approvals
 from rune_core.session.cache import EvidenceCache
@@ -127,16 +127,26 @@ in one framework hook are invisible in the next, and thread pools see nothing.""
 
 
 class SessionTable:
-    """Sessions by id. The least recently used goes first.
+    """Sessions by id. The least recently used goes first, and what was not used for long.
+
+    A session that is opened again after it went has forgotten what was said: what it cannot account
+    for then counts as untrusted, not as the model's.
 
     Args:
         size: Sessions to keep.
+        idle_seconds: How long one may be unused; 0 for ever.
+        clock: Seconds that only go forward.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(
+        self, size: int, idle_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._size = size
+        self._idle_seconds = idle_seconds
+        self._clock = clock
         self._lock = Lock()
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+        self._gone: OrderedDict[bytes, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -144,16 +154,44 @@ class SessionTable:
     def get(self, session_id: str) -> Session | None:
         """The session with this id, if it is still kept."""
         with self._lock:
-            session = self._sessions.get(session_id)
-            if session is not None:
-                self._sessions.move_to_end(session_id)
-            return session
+            self._let_go()
+            kept = self._sessions.get(session_id)
+            if kept is None:
+                return None
+            return self._used(kept[0])
 
     def add(self, session: Session) -> Session:
         """Keep a session; if one with its id is kept already, that one is returned."""
         with self._lock:
-            kept = self._sessions.setdefault(session.id, session)
-            self._sessions.move_to_end(session.id)
-            while len(self._sessions) > self._size:
-                self._sessions.popitem(last=False)
-            return kept
+            kept = self._sessions.get(session.id)
+            if kept is not None:
+                return self._used(kept[0])
+            if self._gone and session.sources is not None and _mark(session.id) in self._gone:
+                session.sources.mark_incomplete()
+            self._used(session)
+            self._let_go()
+            return session
+
+    def _used(self, session: Session) -> Session:
+        self._sessions[session.id] = (session, self._clock())
+        self._sessions.move_to_end(session.id)
+        return session
+
+    def _let_go(self) -> None:
+        since = self._clock() - self._idle_seconds if self._idle_seconds else None
+        while self._sessions:
+            oldest, (_, used) = next(iter(self._sessions.items()))
+            if len(self._sessions) <= self._size and (since is None or used > since):
+                return
+            del self._sessions[oldest]
+            self._gone[_mark(oldest)] = None
+            while len(self._gone) > _GONE * max(1, self._size):
+                self._gone.popitem(last=False)
+
+
+_GONE = 16
+"""For how many times the sessions that are kept it is known that they were."""
+
+
+def _mark(session_id: str) -> bytes:
+    return cache_digest(session_id)

@@ -72,6 +72,7 @@ class Sources:
         self._lock = RLock()
         self._ids = count(1)
         self._newest = 0
+        self._delegates: bool | None = None
         self._kept: OrderedDict[str | int, Source] = OrderedDict()
         self._order: dict[Trust, OrderedDict[str | int, None]] = {t: OrderedDict() for t in Trust}
         self._chars = dict.fromkeys(Trust, 0)
@@ -122,6 +123,8 @@ class Sources:
             key = message_id if message_id is not None else source.id
             if kept is not None:
                 self._drop(key)
+            if trust is Trust.USER:
+                self._delegates = None
             self._kept[key] = source
             self._order[trust][key] = None
             self._chars[trust] += len(text)
@@ -182,11 +185,14 @@ class Sources:
 
     def user_delegates(self) -> bool:
         """Whether the user told the agent to do what some text says."""
-        return any(map(user_delegates, self._texts(Trust.USER)))
+        with self._lock:
+            if self._delegates is None:
+                self._delegates = any(map(user_delegates, self._texts(Trust.USER)))
+            return self._delegates
 
     def _texts(self, trust: Trust) -> list[str]:
         with self._lock:
-            return [source.text for source in self._kept.values() if source.trust is trust]
+            return [self._kept[key].text for key in self._order[trust]]
 
     def _requests_of(self, source: Source) -> Requests:
         requests = self._requests.get(source.id)
@@ -206,6 +212,8 @@ class Sources:
     def _drop(self, key: str | int) -> None:
         source = self._kept.pop(key)
         trust = source.trust
+        if trust is Trust.USER:
+            self._delegates = None
         del self._order[trust][key]
         self._chars[trust] -= len(source.text)
         self._costs[trust] -= len(source.text) + TEXT_COST

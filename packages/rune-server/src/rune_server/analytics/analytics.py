@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rune_server.analytics import figures, inventory, keeping, lists
 from rune_server.analytics.connect import Store
+from rune_server.analytics.embedded import only_current
 from rune_server.analytics.model import EVERYTHING
 from rune_server.errors import ConfigurationError
 
@@ -251,6 +253,19 @@ class Analytics:
     async def retain(self, organisation_id: UUID, days: int) -> None:
         """Keep what is stored for ``days`` from now on: for a change of plan."""
         await keeping.retain(await self.store(organisation_id), organisation_id, days)
+
+    async def reseal(self) -> None:
+        """Write everything embedded anew under the current key: after a key rotation.
+
+        Raises:
+            UnavailableError: Files under an older key are still in use; it goes on needing the key.
+        """
+        embedded = [store for store in self.stores.values() if store.is_embedded]
+        for store in embedded:
+            await keeping.reseal(store)
+        for store in embedded:
+            if store.target.path is not None:
+                await asyncio.to_thread(only_current, store.target.path, store.target.keys)
 
     async def usage(self, organisation_id: UUID, month: datetime) -> list[UsageRow]:
         """Events per day of a month."""

@@ -2,6 +2,10 @@
 
 ClickHouse reads the keys of an encrypted disk from its configuration. The file names environment
 variables instead of keys; they are set only while the engine opens.
+
+The log of tokens, by which a batch is known again, must survive a kill. On an encrypted disk it
+does not: its last entries stay in a buffer. ClickHouse keeps it on a table's first disk, so the
+first is a plain one that is too small for any data. It holds names of parts and hashes of tokens.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ _TEMPLATE = """<clickhouse>
 _BACKUPS = "  <backups><allowed_path>{path}/</allowed_path></backups>\n"
 _DISKS = """  <storage_configuration>
     <disks>
+      <rune_tokens><type>local</type><path>{tokens}/</path></rune_tokens>
       <rune_plain><type>local</type><path>{path}/</path></rune_plain>
       <rune_aes>
         <type>encrypted</type>
@@ -51,7 +56,16 @@ _DISKS = """  <storage_configuration>
       </rune_aes>
     </disks>
     <policies>
-      <{policy}><volumes><main><disk>rune_aes</disk></main></volumes></{policy}>
+      <{policy}>
+        <volumes>
+          <tokens>
+            <disk>rune_tokens</disk>
+            <max_data_part_size_bytes>1</max_data_part_size_bytes>
+          </tokens>
+          <main><disk>rune_aes</disk></main>
+        </volumes>
+        <move_factor>0</move_factor>
+      </{policy}>
     </policies>
   </storage_configuration>
 """
@@ -79,10 +93,12 @@ def write_configuration(
     disks = ""
     _check_keys(folder, keys)
     if keys:
-        encrypted = folder / "encrypted"
-        encrypted.mkdir(exist_ok=True, mode=0o700)
+        encrypted, tokens = folder / "encrypted", folder / "tokens"
+        for each in (encrypted, tokens):
+            each.mkdir(exist_ok=True, mode=0o700)
         disks = _DISKS.format(
             path=escape(str(encrypted)),
+            tokens=escape(str(tokens)),
             policy=POLICY,
             keys="".join(
                 f'\n        <key_hex id="{number}" from_env="{variable}"/>'
@@ -122,6 +138,12 @@ def _check_keys(folder: Path, keys: Sequence[bytes]) -> None:
         )
     if given[0] not in needed:
         check.write_text("\n".join([*needed, given[0]]) + "\n")
+
+
+def only_current(folder: Path, keys: Sequence[bytes]) -> None:
+    """Note that every file is encrypted under the first key now."""
+    if keys:
+        (folder / "keys.check").write_text(fingerprint(keys[0]) + "\n")
 
 
 def fingerprint(key: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ from rune_server.analytics import conditions, rows
 from rune_server.analytics.batches import insert_lines
 from rune_server.analytics.model import UsageRow
 from rune_server.analytics.schema import BY_AGENT, TABLES
+from rune_server.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rune_core.event.schema import Event
     from rune_server.analytics.connect import Store
 
+_LEFT = "SELECT count() FROM system.parts WHERE NOT active AND database = {name:String}"
 _TIMES = {
     "events": "timestamp",
     "events_by_minute": "minute",
@@ -61,21 +64,36 @@ async def purge(store: Store, organisation_id: UUID, before: datetime) -> int:
     return int(number[0][0])
 
 
-async def erase(store: Store, organisation_id: UUID, agent_id: str | None) -> int:
+async def erase(
+    store: Store, organisation_id: UUID, agent_id: str | None, *, before: datetime | None = None
+) -> int:
     """Remove everything about an agent, or about the organisation. How many events that were.
 
     What is deleted cannot be read from the moment this returns, and is gone from the disk too.
+
+    Args:
+        store: Where the organisation's events are.
+        organisation_id: The organisation.
+        agent_id: The agent; None for the whole organisation.
+        before: Only what happened before this moment; of sums by minute, whole minutes.
     """
     parameters: dict[str, object] = {"organisation": organisation_id}
     condition = "organisation_id = {organisation:UUID}"
     if agent_id is not None:
         parameters["agent"] = agent_id
         condition += " AND agent_id = {agent:String}"
+    older = ""
+    if before is not None:
+        parameters["before"] = conditions.stamp(before)
+        older = " AND %s < {before:DateTime64(3, 'UTC')}"
     number = await store.query(
-        f"SELECT count() FROM {store.database}.events WHERE {condition}", parameters
+        f"SELECT count() FROM {store.database}.events WHERE {condition}"
+        + (older % "timestamp" if older else ""),
+        parameters,
     )
     for table in TABLES if agent_id is None else BY_AGENT:
-        await _delete(store, table, condition, parameters)
+        when = older % _TIMES[table] if older and table in _TIMES else older and " AND false"
+        await _delete(store, table, condition + when, parameters)
         await _wipe(store, table)
     return int(number[0][0])
 
@@ -125,3 +143,31 @@ async def _wipe(store: Store, table: str) -> None:
     """Write the parts anew without the rows that were deleted from them."""
     sql = f"ALTER TABLE {store.database}.{table}{_on_cluster(store)} APPLY DELETED MASK"
     await _run(store, sql)
+
+
+async def reseal(store: Store) -> None:
+    """Write every part of an embedded store anew, under the current key.
+
+    Returns once no part under an older key is left. The key may go when every store of the folder
+    was written anew: see ``Analytics.reseal``.
+
+    Raises:
+        UnavailableError: Older parts are still in use after a minute.
+    """
+    names = [f"{store.database}.{table}" for table in TABLES]
+    for name in names:
+        await _run(store, f"ALTER TABLE {name} MODIFY SETTING old_parts_lifetime = 1")
+        await _run(
+            store, f"OPTIMIZE TABLE {name} FINAL SETTINGS optimize_skip_merged_partitions = 0"
+        )
+    for _ in range(600):
+        left = await store.write(
+            lambda client: client.query(_LEFT, parameters={"name": store.database}).result_rows
+        )
+        if not left[0][0]:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise UnavailableError("parts under an older key are still in use", retry_after=60)
+    for name in names:
+        await _run(store, f"ALTER TABLE {name} RESET SETTING old_parts_lifetime")

@@ -13,14 +13,13 @@ from sqlalchemy import select
 from tests.rune_server.auth.conftest import CLIENT, Browser, make_user
 
 from rune_core.bundle.status import PoliciesEntry, QueueEntry, Status, ToolEntry
-from rune_server import agents, alerts, data, policies
+from rune_server import agents, alerts, policies
 from rune_server.accounts import invitations
 from rune_server.actor import ROLE_PERMISSIONS, SDK_PERMISSIONS, Actor, Role, member
 from rune_server.agents.report import take
 from rune_server.alerts import jobs
 from rune_server.api import app
 from rune_server.auth import csrf, keys, sessions
-from rune_server.data import worker
 from rune_server.state.tables.organisations import Membership
 from rune_server.state.tables.users import User
 
@@ -164,13 +163,7 @@ async def populated(platform, clock, mark: str) -> World:
     invited = await invitations.invite(
         platform, owner, email=f"guest-{mark}@example.com", role=Role.VIEWER
     )
-    export = await data.request_export(platform, owner)
-    erasure = await data.request_erasure(platform, owner, "nobody", confirm="nobody")
-    while await worker.run_next(platform):
-        pass
     world.ids = {
-        "export_id": str(export.id),
-        "erasure_id": str(erasure.id),
         "policy_id": str(policy.id),
         "number": "1",
         "agent_id": f"agent-{mark}",

@@ -27,8 +27,6 @@ BODIES: dict[str, Any] = {
         "addresses": ["a@example.com"],
     },
     "edit_alert_channel": {"name": "made by a test", "kind": "email"},
-    "request_export": {"agent_id": "nobody"},
-    "request_erasure": {"agent_id": "nobody", "confirm": "nobody"},
     "create_key": {"name": "made by a test"},
     "edit_organisation": {"name": "made by a test"},
     "set_member_role": {"role": "member"},

@@ -53,12 +53,8 @@ JOBS: tuple[Job, ...] = (
     Job("alert evaluation", "rune_server.alerts.jobs:evaluate", WORKER),
     Job("alert delivery", "rune_server.alerts.jobs:deliver", WORKER),
     Job("alert cleaning", "rune_server.alerts.jobs:clean", WORKER),
-<<<<<<< HEAD
-    Job("exports and erasures", "rune_server.data.worker:run", WORKER),
-=======
     Job("erasures", "rune_server.rights.erasure:run", WORKER),
     Job("retention", "rune_server.rights.retention:run", WORKER),
->>>>>>> main
     Job("back-ups", "rune_server.backup.creation:run_scheduled", WORKER),
     Job("operator", "rune_server.backup.control:serve", WORKER),
 )

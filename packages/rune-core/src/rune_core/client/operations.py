@@ -356,21 +356,21 @@ class Operations(Sender[One, Many, Nothing, Pieces]):
         """What was done by whom, the newest first."""
         return self._many(Call("GET", "/v1/audit", query={"action": action, "limit": limit}))
 
-    def list_erasures(self, *, limit: int | Unset = UNSET) -> Many:
-        """The erasures, the newest first."""
-        return self._many(Call("GET", "/v1/erasures", query={"limit": limit}))
+    def list_erasures(self) -> Many:
+        """Erasures that were asked for, the newest first."""
+        return self._many(Call("GET", "/v1/data/erasures"))
 
-    def request_erasure(self, *, confirm: str, agent_id: str | Unset | None = UNSET) -> One:
-        """Begin to erase what is stored of an agent, or of all. It cannot be undone."""
+    def erase_data(
+        self, *, agent_id: str | Unset | None = UNSET, confirm: str | Unset | None = UNSET
+    ) -> One:
+        """Erase an agent, or the whole organisation. There is no way back but a back-up."""
         return self._one(
-            Call("POST", "/v1/erasures", body={"agent_id": agent_id, "confirm": confirm})
+            Call("POST", "/v1/data/erasures", body={"agent_id": agent_id, "confirm": confirm})
         )
 
-    def get_erasure(self, erasure_id: str) -> One:
-        """How far an erasure is."""
-        return self._one(
-            Call("GET", "/v1/erasures/{erasure_id}", places={"erasure_id": erasure_id})
-        )
+    def export_data(self, *, agent_id: str | Unset = UNSET) -> Pieces:
+        """Everything that is kept, as JSON lines. The last line's table is `end`."""
+        return self._pieces(Call("GET", "/v1/data/export", query={"agent_id": agent_id}))
 
     def list_events(
         self,
@@ -429,30 +429,6 @@ class Operations(Sender[One, Many, Nothing, Pieces]):
     def get_event(self, event_id: str) -> One:
         """One event."""
         return self._one(Call("GET", "/v1/events/{event_id}", places={"event_id": event_id}))
-
-    def list_exports(self, *, limit: int | Unset = UNSET) -> Many:
-        """The exports, the newest first."""
-        return self._many(Call("GET", "/v1/exports", query={"limit": limit}))
-
-    def request_export(self, *, agent_id: str | Unset | None = UNSET) -> One:
-        """Begin to collect what is stored of the organisation, or of one of its agents."""
-        return self._one(Call("POST", "/v1/exports", body={"agent_id": agent_id}))
-
-    def delete_export(self, export_id: str) -> Nothing:
-        """Remove an export. It goes by itself after seven days."""
-        return self._nothing(
-            Call("DELETE", "/v1/exports/{export_id}", places={"export_id": export_id})
-        )
-
-    def get_export(self, export_id: str) -> One:
-        """How far an export is."""
-        return self._one(Call("GET", "/v1/exports/{export_id}", places={"export_id": export_id}))
-
-    def download_export(self, export_id: str) -> Pieces:
-        """What an export holds: a line of JSON for each thing, compressed by gzip."""
-        return self._pieces(
-            Call("GET", "/v1/exports/{export_id}/download", places={"export_id": export_id})
-        )
 
     def list_instances(
         self,

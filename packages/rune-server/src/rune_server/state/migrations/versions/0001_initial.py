@@ -278,35 +278,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organisation_id", name=op.f("pk_audit_heads")),
     )
     op.create_table(
-        "data_jobs",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=8), nullable=False),
-        sa.Column("agent_id", sa.String(length=128), nullable=True),
-        sa.Column("state", sa.String(length=8), nullable=False),
-        sa.Column("requested_by", sa.String(length=128), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("events", sa.Integer(), nullable=False),
-        sa.Column("bytes", sa.Integer(), nullable=False),
-        sa.Column("fault", sa.String(length=300), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"],
-            ["organisations.id"],
-            name=op.f("fk_data_jobs_organisation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_jobs")),
-    )
-    with op.batch_alter_table("data_jobs", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_data_jobs_organisation_id_id"), ["organisation_id", "id"], unique=False
-        )
-        batch_op.create_index(batch_op.f("ix_data_jobs_state_id"), ["state", "id"], unique=False)
-
-    op.create_table(
         "identities",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -555,16 +526,6 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "export_parts",
-        sa.Column("job_id", sa.Uuid(), nullable=False),
-        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job_id"], ["data_jobs.id"], name=op.f("fk_export_parts_job_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_export_parts")),
-    )
-    op.create_table(
         "policy_revisions",
         sa.Column("policy_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -663,7 +624,6 @@ def downgrade() -> None:
 
     op.drop_table("alert_deliveries")
     op.drop_table("policy_revisions")
-    op.drop_table("export_parts")
     with op.batch_alter_table("alerts", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_alerts_open",
@@ -709,11 +669,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_identities_user_id"))
 
     op.drop_table("identities")
-    with op.batch_alter_table("data_jobs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_data_jobs_state_id"))
-        batch_op.drop_index(batch_op.f("ix_data_jobs_organisation_id_id"))
-
-    op.drop_table("data_jobs")
     op.drop_table("audit_heads")
     op.drop_table("audit_entries")
     with op.batch_alter_table("api_keys", schema=None) as batch_op:

@@ -197,10 +197,12 @@ def test_an_operation_without_a_known_parameter_fails() -> None:
 
 
 async def test_guessing_keys_is_slowed_down(client) -> None:
-    statuses = set()
-    for number in range(40):
+    """An address may try thirty at once where it may send 200 requests a second; here ten times."""
+    for number in range(2000):
         headers = {"x-rune-key": f"rune_live_{number:043d}"}
         answer = await client.get("/v1/me", headers=headers)
-        statuses.add(answer.status_code)
-    assert statuses == {401, 429}
+        if answer.status_code != 401:
+            break
+    assert number >= 300
+    assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1

@@ -10,6 +10,7 @@ from rune_core.failure import describe
 from rune_core.ids import MASKED_NAME, safe_name
 from rune_core.layers.base import LayerStatus
 from rune_core.layers.l1_rules import NAME as L1
+from rune_core.layers.l3_judge import RULES as JUDGE_RULES
 from rune_core.tool_pins import RULE as CHANGED_DEFINITION
 from rune_core.tool_risk import declared, infer
 from rune_scanner.finding import Surface
@@ -330,7 +331,8 @@ def unmatched_names(engine: Engine) -> list[str]:
         rules = engine.rules_layer.scanner.rules
     except Exception as error:  # noqa: BLE001 - a broken rule folder is reported, not spread
         return [f"the rules cannot be loaded: {describe(error)}"]
-    known = [(rule.id, rule.label) for rule in rules] + [(CHANGED_DEFINITION, "")]
+    known = [(rule.id, rule.label) for rule in rules]
+    known += [(name, "") for name in (CHANGED_DEFINITION, *JUDGE_RULES)]
     return [
         f"rule {rule} ({policy}) names {name!r}, which no detector has"
         for rule, policy, name in names_without_detector(engine.policies.current(), known)

@@ -59,9 +59,9 @@ class Reserve:
                 (held.appendleft if oldest else held.append)(row)
                 self._size += len(row.body)
             while sum(map(len, self._rows)) > self._max_rows or self._size > self._max_bytes:
-                oldest = next(rows for rows in self._rows if rows).popleft()
-                self._size -= len(oldest.body)
-                gone.append(Loss("memory_full", oldest.category, 1))
+                first = next(rows for rows in self._rows if rows).popleft()
+                self._size -= len(first.body)
+                gone.append(Loss("memory_full", first.category, 1))
         return gone
 
     def claim(self, most: int, max_bytes: int, without: Collection[str] = ()) -> list[Held]:

@@ -188,7 +188,8 @@ class Guard(AdapterGuard):
             first = self.shield.guard_call(tool, check.value, fields, on_block=on_block, defer=True)
             if first.action is not Action.ASK:
                 return first
-            approve = _interrupted(tool, first)
+            if first.result.decision.approval != "approved":
+                approve = _interrupted(tool, first)
         return self.shield.guard_call(tool, check.value, fields, on_block=on_block, approve=approve)
 
     async def _aask(self, check: Check, session: Session) -> GuardedCall | GuardedValue:
@@ -207,7 +208,8 @@ class Guard(AdapterGuard):
             )
             if first.action is not Action.ASK:
                 return first
-            approve = _interrupted(tool, first)
+            if first.result.decision.approval != "approved":
+                approve = _interrupted(tool, first)
         return await self.shield.aguard_call(
             tool, check.value, fields, on_block=on_block, approve=approve
         )

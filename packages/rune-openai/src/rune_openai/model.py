@@ -93,6 +93,7 @@ class GuardedModel(Proxy):
         finally:
             guard.approvable.reset(token)
         answer.ids.append(response.response_id)
+        answer.used(response.usage)
         guard.belongs(dict.fromkeys(answer.ids), session)
         if all(old is new for old, new in zip(response.output, output, strict=True)):
             return cast("ModelResponse", response)
@@ -220,6 +221,7 @@ def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) ->
         raises=guard.raises,
         is_json=is_json,
         handoffs=frozenset(handoff.tool_name for handoff in handoffs),
+        spend=session.add_tokens,
     )
 
 

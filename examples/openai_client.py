@@ -87,6 +87,6 @@ if __name__ == "__main__":
         guarded = shield_client(plain, shield, agent_id="desk")
         show("Without Rune", plain)
         show("With Rune", guarded)
-        print("\n" + coverage(guarded).partition("\n\n")[0])
+        print("\n" + coverage(guarded).split("\n\n")[1])
     server.shutdown()
     server.server_close()

@@ -13,10 +13,11 @@ class Suite:
         name: Of the suite, on the command line and in the table.
         requirement: The distribution, without a version: that of the workspace's lock file is used.
         needs: What its tests import besides.
-        paths: What is run of it.
-        leave_out: Arguments of pytest that leave out what cannot be about a guard.
+        paths: What is run of it; what this version does not have is passed over.
+        leave_out: Folders in them that a guard has nothing to do with.
         guard: The plug-in that guards it.
         serves: Whether it asks a server at ``TEST_API_BASE_URL``.
+        mentions: Only files with these words in them are run.
     """
 
     name: str
@@ -26,31 +27,91 @@ class Suite:
     leave_out: tuple[str, ...]
     guard: str
     serves: bool = False
+    mentions: str = ""
 
 
 _PYTEST = ("pytest", "pytest-asyncio", "pytest-xdist", "pytest-timeout", "pytest-mock")
+
+_ANSWERS = ("chat", "responses", "conversations", "audio", "images", "realtime", "beta/threads")
+"""Endpoints whose requests or answers a guarded client reads."""
 
 SUITES = (
     Suite(
         "openai",
         "openai",
-        (*_PYTEST, "inline-snapshot<0.30", "pillow", "azure-identity", "trio", "botocore", "rich",
-         "griffe", "aiohttp", "websockets<16", "numpy", "pandas", "anyio"),
-        ("tests",),
-        ("--ignore=tests/lib/live", "--ignore=tests/lib/realtime"),
+        (
+            *_PYTEST,
+            "inline-snapshot<0.30",
+            "pillow",
+            "azure-identity",
+            "trio",
+            "botocore",
+            "rich",
+            "griffe",
+            "aiohttp",
+            "websockets<16",
+            "numpy",
+            "pandas",
+            "anyio",
+        ),
+        (
+            *(f"tests/api_resources/{name}" for name in _ANSWERS),
+            *(
+                f"tests/api_resources/test_{name}.py"
+                for name in (
+                    "completions",
+                    "embeddings",
+                    "files",
+                    "models",
+                    "moderations",
+                    "responses",
+                    "images",
+                    "conversations",
+                )
+            ),
+            "tests/lib/chat",
+            "tests/lib/responses",
+            "tests/lib/streaming",
+            "tests/lib/test_azure.py",
+            "tests/lib/test_assistants.py",
+            "tests/lib/test_audio.py",
+            "tests/test_client.py",
+            "tests/test_streaming.py",
+            "tests/test_response.py",
+            "tests/test_legacy_response.py",
+            "tests/test_sse_framing.py",
+            "tests/test_stream_mode.py",
+            "tests/test_httpx_compat.py",
+            "tests/test_httpx2.py",
+            "tests/test_httpx2_base.py",
+            "tests/test_module_client.py",
+            "tests/test_status_error_messages.py",
+            "tests/test_multipart_encoding.py",
+            "tests/test_required_args.py",
+        ),
+        (),
         "benchmarks.conformance.guard_openai",
         serves=True,
     ),
     Suite(
         "openai-agents",
         "openai-agents",
-        (*_PYTEST, "inline-snapshot", "python-dotenv", "sqlalchemy", "aiosqlite", "cryptography",
-         "graphviz", "fastapi", "numpy", "websockets<16", "rich"),
-        ("tests",),
-        tuple(
-            f"--ignore=tests/{name}"
-            for name in ("sandbox", "realtime", "voice", "extensions", "docs", "fastapi")
+        (
+            *_PYTEST,
+            "inline-snapshot",
+            "python-dotenv",
+            "sqlalchemy",
+            "aiosqlite",
+            "cryptography",
+            "graphviz",
+            "fastapi",
+            "numpy",
+            "websockets<16",
+            "rich",
         ),
+        ("tests",),
+        ("sandbox", "realtime", "voice", "extensions", "docs", "fastapi", "fixtures"),
         "benchmarks.conformance.guard_agents",
+        mentions="Agent(",
     ),
-)  # fmt: skip
+)

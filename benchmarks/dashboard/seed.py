@@ -105,7 +105,6 @@ async def _person(platform: Platform, email: str, name: str) -> UUID:
     hashed = await passwords.hashed(platform.settings, PASSWORD)
     async with platform.state.begin() as session:
         user = await users.insert(
-            platform,
             session,
             email=email,
             name=name,
@@ -117,7 +116,7 @@ async def _person(platform: Platform, email: str, name: str) -> UUID:
 
 async def _organisation(platform: Platform, name: str, owner: UUID, plan: str) -> UUID:
     async with platform.state.begin() as session:
-        made = await organisations.insert(platform, session, owner, name)
+        made = await organisations.insert(platform.settings, session, owner, name)
         made.plan = plan
         return made.id
 
@@ -260,8 +259,8 @@ async def _alerts(platform: Platform, owner: Actor) -> None:
             kind="count",
             severity="high",
             match=alerts.EventMatch(actions=("block",)),
-            window_seconds=day,
-            threshold=5,
+            window_seconds=3 * day,
+            threshold=2,
             group_by="agent",
             channels=(channel.id,),
         ),
@@ -284,9 +283,9 @@ async def _alerts(platform: Platform, owner: Actor) -> None:
         await alerts.create_rule(platform, owner, spec)
     await alert_jobs.evaluate_due(platform)
     page = await alerts.alerts(platform, owner, states=("open",))
-    for one in page.items[:1]:
+    for one in page.items[3:4]:
         await alerts.acknowledge(platform, owner, one.id)
-    for one in page.items[1:2]:
+    for one in page.items[2:3]:
         await alerts.resolve(platform, owner, one.id)
 
 

@@ -171,6 +171,7 @@ def test_every_chunk_keeps_what_it_carries(shield: Shield) -> None:
     whole = came[0] + came[1] + came[2]
     assert whole.text == "it is [FAKE] !"
     assert whole.usage_metadata == usage
+    assert shield._engine.accounts.tokens.total() >= 3, "counted for budgets"
     assert whole.response_metadata == {"model_name": "m", "finish_reason": "stop"}
 
 

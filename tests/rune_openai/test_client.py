@@ -569,3 +569,44 @@ def test_errors_of_the_server_are_its_own(server: Server, redacting: Shield) -> 
         guarded(server, redacting).with_options(max_retries=0).responses.create(
             model="m", input="k"
         )
+
+
+# -- tokens
+
+
+def test_tokens_that_the_server_reports_are_counted_for_budgets(server: Server) -> None:
+    with Shield(policy='version: "1.0"\nrules: []') as shield:
+        client = guarded(server, shield)
+        log = shield._engine.accounts.tokens
+        for stream in (False, True):
+            before = log.total()
+            options: dict[str, Any] = {"stream": stream}
+            if stream:
+                options["stream_options"] = {"include_usage": True}
+            answer = client.chat.completions.create(
+                model="m",
+                messages=USER,  # type: ignore[arg-type]
+                **options,
+            )
+            if stream:
+                list(answer)
+            assert log.total() - before == 3
+
+
+def test_a_report_that_grows_from_chunk_to_chunk_is_counted_once() -> None:
+    from rune_openai.answer import Answer
+
+    spent: list[int] = []
+    answer = Answer(gate=lambda: None, raises=False, spend=spent.append)  # type: ignore[arg-type,return-value]
+    for usage in (
+        None,
+        {"total_tokens": 4},
+        {"total_tokens": 9},
+        {"prompt_tokens": 4, "completion_tokens": 5},
+        {"input_tokens": 5, "output_tokens": 7},
+        {"total_tokens": True},
+        {"total_tokens": -5},
+        "none",
+    ):
+        answer.used(usage)
+    assert spent == [4, 5, 3]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.testing import Result
 
+from rune_core.testing import FakeJudge
+
 if TYPE_CHECKING:
     import pytest
 
@@ -139,3 +141,35 @@ def test_policy_check_tells_every_fault_at_once(rune: Invoke) -> None:
 
 def test_policy_check_of_nothing_exits_2(rune: Invoke) -> None:
     assert rune("policy", "check", "missing").exit_code == 2
+
+
+def judge_line(rune: Invoke, judge: FakeJudge, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("RUNE_JUDGE_URL", judge.url)
+    monkeypatch.setenv("RUNE_JUDGE_MODEL", "fake-judge")
+    return checks(rune("doctor", "--json"))["l3_judge"]
+
+
+def test_a_judge_that_answers_is_told(rune: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeJudge() as judge:
+        line = judge_line(rune, judge, monkeypatch)
+        assert line["status"] == "ok"
+        assert f"fake-judge at {judge.url} answered in" in line["detail"]
+        judge.answer = 401
+        line = judge_line(rune, judge, monkeypatch)
+        assert (line["status"], line["todo"]) == ("fail", "set RUNE_JUDGE_API_KEY to a valid key")
+        judge.answer = {"attack": True}
+        assert judge_line(rune, judge, monkeypatch)["status"] == "warn"
+        judge.answer, judge.refuses_schema = {}, True
+        assert "without a schema" in judge_line(rune, judge, monkeypatch)["detail"]
+    line = judge_line(rune, judge, monkeypatch)
+    assert line["status"] == "fail"
+    assert "cannot connect" in line["detail"]
+
+
+def test_a_judge_that_is_half_configured_is_told(
+    rune: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNE_JUDGE_URL", "https://judge.example/v1")
+    line = checks(rune("doctor", "--json"))["l3_judge"]
+    assert line["status"] == "fail"
+    assert "judge_model: is missing" in line["detail"]

@@ -212,6 +212,15 @@ def test_a_whole_json_file_and_loose_messages_are_traces_too(rune: Invoke) -> No
     assert piped.stdout.startswith("1 run, 1 text, 1 call: 1 decision")
 
 
+def test_a_decision_of_the_journal_is_explained(rune: Invoke, happened: dict[str, str]) -> None:
+    result = rune("policy", "explain", "--decision", happened["money"], "--policies", "policies")
+    assert result.exit_code == 0, result.output
+    assert "hijacked-call" in result.stdout
+    assert "untrusted, from read_mail" in result.stdout
+    assert rune("policy", "explain", "--decision", "no-such-id").exit_code == 2
+    assert rune("policy", "explain", "--decision", happened["money"], "-c", "x").exit_code == 2
+
+
 # -- except
 
 

@@ -51,8 +51,8 @@ def test_a_scan_becomes_an_event():
     assert [entry.layer for entry in event.layers] == [
         "l1_rules",
         "l2_vector",
-        "l3_judge",
         "plugin:fake",
+        "l3_judge",
     ]
     assert (event.tool, event.tool_risk, event.framework) == ("read_mail", "low", "langchain")
     assert (event.size, event.redacted, event.sequence) == (7, True, 1)

@@ -23,6 +23,7 @@ WITHOUT_CASE = {
     "would-limit-spending",
     "calls-per-run",
     "calls-per-minute",
+    "tokens-per-run",
     "system-prompt-in-output",
     "suspicious-handoff",
 }

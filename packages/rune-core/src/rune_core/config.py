@@ -21,8 +21,9 @@ BUILTIN_STYLES = frozenset(("label", "mask", "hash", "remove"))
 CONFIG_FILE_VARIABLE = "RUNE_CONFIG"
 _VARIABLES = {"local_policies_path": "RUNE_POLICIES"}
 _MIN_SECRET = 16
+_MIN_JUDGED = 200
 _MIN_JOURNAL = 100_000
-_UNSHOWN = frozenset(("api_key", "event_hash_key"))
+_UNSHOWN = frozenset(("api_key", "event_hash_key", "judge_api_key"))
 _TRUE = frozenset(("1", "true", "yes", "on"))
 _FALSE = frozenset(("0", "false", "no", "off", ""))
 
@@ -89,6 +90,13 @@ def _journal_size(value: object) -> int:
         raise ValueError(
             f"must be at least {_MIN_JOURNAL:,}; the journal is off by journal_enabled"
         )
+    return number
+
+
+def _judge_size(value: object) -> int:
+    number = _count(value)
+    if number < _MIN_JUDGED:
+        raise ValueError(f"must be at least {_MIN_JUDGED}")
     return number
 
 
@@ -227,7 +235,39 @@ class ShieldConfig:
         "texts to recognise again: a file, `chroma:FOLDER` or `chroma+http://HOST:PORT`; by "
         "default `attack-memory.jsonl` in the state folder",
     )
-    l3_enabled: bool = _setting("l3_enabled", False, _bool, "run the judge, where it is configured")
+    l3_enabled: bool = _setting("l3_enabled", True, _bool, "ask the judge, where one is configured")
+    judge_url: str | None = _setting(
+        "judge_url",
+        None,
+        _optional_text,
+        "address of an OpenAI-compatible API whose model judges doubtful texts, such as "
+        "`https://api.example.com/v1`; texts are sent to it",
+    )
+    judge_model: str | None = _setting("judge_model", None, _optional_text, "the model to ask")
+    judge_api_key: str | None = _setting(
+        "judge_api_key", None, _optional_text, "key for it, where it needs one"
+    )
+    judge_timeout_seconds: float = _setting(
+        "judge_timeout_seconds", 10.0, _positive, "time for one question, retries included"
+    )
+    judge_doubt_low: float = _setting(
+        "judge_doubt_low", 0.4, _seconds, "the judge is asked about scores from here"
+    )
+    judge_doubt_high: float = _setting(
+        "judge_doubt_high", 0.85, _seconds, "up to here, this one not included"
+    )
+    judge_tokens_per_hour: int = _setting(
+        "judge_tokens_per_hour",
+        200_000,
+        _count,
+        "tokens that a process may spend on it in an hour; 0 for any number",
+    )
+    judge_max_chars: int = _setting(
+        "judge_max_chars", 6_000, _judge_size, "characters of a text that are sent to it at most"
+    )
+    judge_later: bool = _setting(
+        "judge_later", False, _bool, "ask it after the fact: calls do not wait, alerts follow"
+    )
     engine: str | None = _setting(
         "engine", None, _optional_text, "`re2` or `re`; by default the better one installed"
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rune_core.adapters.covers import AdapterCoverage, adapters_of
 from rune_core.failure import describe
 from rune_core.ids import MASKED_NAME, safe_name
 from rune_core.layers.base import LayerStatus
 from rune_core.layers.l1_rules import NAME as L1
+from rune_core.layers.l3_judge import RULES as JUDGE_RULES
 from rune_core.tool_pins import RULE as CHANGED_DEFINITION
 from rune_core.tool_risk import declared, infer
 from rune_scanner.finding import Surface
@@ -102,6 +104,7 @@ class Coverage:
         plugin_faults: What plug-ins did wrong.
         warnings: What a person should know, as sentences.
         stats: The counters.
+        adapters: The adapters in use: what each guards and what it cannot.
         tools: The tools called last, at most 256, and what they can do.
     """
 
@@ -120,6 +123,7 @@ class Coverage:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
     sync: SyncState | None = None
+    adapters: tuple[AdapterCoverage, ...] = ()
     tools: tuple[ToolCoverage, ...] = ()
 
     def __str__(self) -> str:
@@ -137,6 +141,8 @@ class Coverage:
                 f"{surface.surface.value.ljust(width)}  {surface.scans:>7}  "
                 f"{surface.policy_rules:>5}  {cells}"
             )
+        for adapter in self.adapters:
+            lines += ["", *adapter.lines()]
         lines.append("")
         for risk in ("high", "medium", "low"):
             names = [_told(tool) for tool in self.tools if tool.risk == risk]
@@ -238,6 +244,7 @@ def coverage_of(engine: Engine) -> Coverage:
         overridden=policy.overridden,
         tools=tools_of(engine),
         sync=None if engine.sync is None else engine.sync.state,
+        adapters=adapters_of(engine),
     )
 
 
@@ -324,7 +331,8 @@ def unmatched_names(engine: Engine) -> list[str]:
         rules = engine.rules_layer.scanner.rules
     except Exception as error:  # noqa: BLE001 - a broken rule folder is reported, not spread
         return [f"the rules cannot be loaded: {describe(error)}"]
-    known = [(rule.id, rule.label) for rule in rules] + [(CHANGED_DEFINITION, "")]
+    known = [(rule.id, rule.label) for rule in rules]
+    known += [(name, "") for name in (CHANGED_DEFINITION, *JUDGE_RULES)]
     return [
         f"rule {rule} ({policy}) names {name!r}, which no detector has"
         for rule, policy, name in names_without_detector(engine.policies.current(), known)

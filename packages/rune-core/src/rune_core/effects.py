@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from rune_core.failure import describe, log_failure
 from rune_core.layers.base import Found, LayerOutcome, LayerReport, LayerStatus, RegisteredLayer
+from rune_core.layers.judge.client import Send
 from rune_scanner.finding import Finding, Severity, Threat
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class AskApproval:
     seconds: float | None = None
 
 
-Effect: TypeAlias = RunLayer | Compute | AskApproval
+Effect: TypeAlias = RunLayer | Compute | AskApproval | Send
 
 
 def drive(pipeline: Generator[Effect, Any, _T]) -> _T:
@@ -144,6 +145,8 @@ def _perform(effect: Effect) -> Any:
         return _run_layer(effect)
     if isinstance(effect, Compute):
         return effect.function()
+    if isinstance(effect, Send):
+        return effect.client.send(effect.body, effect.seconds)
     answer = effect.handler(effect.request) if effect.seconds is None else _waited(effect)
     if answer is _NO_ANSWER:
         return TIMED_OUT
@@ -184,6 +187,8 @@ async def _aperform(effect: Effect) -> Any:
         return await _arun_layer(effect)
     if isinstance(effect, Compute):
         return await asyncio.to_thread(effect.function) if effect.heavy else effect.function()
+    if isinstance(effect, Send):
+        return await effect.client.asend(effect.body, effect.seconds)
     limit = asyncio.timeout(effect.seconds)
     try:
         async with limit:

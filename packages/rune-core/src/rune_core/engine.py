@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from rune_core.hookspecs import Redactor
     from rune_core.journal.recorder import Recorder
     from rune_core.layers.calibration import Calibration
+    from rune_core.layers.judge.later import Later
+    from rune_core.layers.judge.question import Question
     from rune_core.plugins import Plugins
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.queue.emitter import Emitter
@@ -102,7 +104,8 @@ class Engine:
             memory=config.attack_memory_location,
             calibration=_calibration(config) if config.l2_enabled else None,
         )
-        self.judge_layer = JudgeLayer(enabled=config.l3_enabled)
+        self.judge_layer = JudgeLayer(config)
+        self._later: Later | None = None
         self._patterns: RegisteredLayer | None = None
         self._plugins: Plugins | None = None
         self._layers: tuple[RegisteredLayer, ...] | None = None
@@ -239,6 +242,27 @@ class Engine:
             self.tally.count("events_failed_total")
             log_failure(_log, "an alert could not be recorded", describe(error))
 
+    def judge_later(self, question: Question, result: ScanResult, context: ScanContext) -> None:
+        """Ask the judge off the path of the call. Never raises."""
+        judge = self.judge_layer.judge
+        if judge is None:
+            return
+        try:
+            if self._later is None:
+                with self._lock:
+                    if self._later is None:
+                        from rune_core.layers.judge.later import Later
+
+                        self._later = Later(judge, self.alert, self.tally.judged)
+            self._later.put(question, result, context)
+        except Exception as error:  # noqa: BLE001 - what is asked later must not break the call
+            self.tally.judged("error")
+            log_failure(_log, "the judge could not be asked later", describe(error))
+
+    def flush_judge(self, seconds: float) -> bool:
+        """Wait until what is asked later was asked; False when that takes longer."""
+        return self._later is None or self._later.flush(seconds)
+
     @property
     def emitter(self) -> Emitter | None:
         """Where events go; None when they are switched off."""
@@ -264,6 +288,10 @@ class Engine:
         """Stop policy sync, flush and close the event sinks and the memory, within ``seconds``."""
         deadline = time.monotonic() + seconds
         self.vector_layer.close()
+        if self._later is not None:
+            # Before the events: it makes some.
+            self._later.close(seconds / 2)
+        self.judge_layer.close()
         if self.sync is not None:
             self.sync.stop()
         if self._emitter is not None:

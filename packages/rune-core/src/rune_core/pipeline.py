@@ -22,7 +22,9 @@ from rune_core.fail_modes import (
 )
 from rune_core.failure import describe, log_failure
 from rune_core.ids import uuid7
+from rune_core.judging import consult_judge
 from rune_core.layers.base import LayerOutcome, LayerReport, LayerStatus
+from rune_core.layers.l3_judge import NAME as JUDGE
 from rune_core.policy.conditions import Activation
 from rune_core.policy.counting import Counted, count_call
 from rune_core.policy.decision import Decision, RuleMatch
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from rune_core.context import ScanContext
     from rune_core.engine import Engine
+    from rune_core.layers.judge.question import Question
     from rune_core.policy.compiled import CompiledPolicy
     from rune_core.policy.model import FailRule
     from rune_core.rates import Taken
@@ -85,6 +88,8 @@ class _State:
     on_error: tuple[FailRule, ...] = ()
     call: CallFacts | None = None
     counted: Counted | None = None
+    facts: Facts | None = None
+    judged_later: Question | None = None
 
 
 def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, ScanResult]:
@@ -111,6 +116,8 @@ def inspect_text(request: Request, engine: Engine) -> Generator[Effect, Any, Sca
     if request.context.surface is Surface.TOOL_DEFINITION and request.context.tool and not stopped:
         engine.profiles.note(request.context.tool, request.value)
     engine.record(result, request.context, state.tool_risk, request.value)
+    if state.judged_later is not None:
+        engine.judge_later(state.judged_later, result, request.context)
     if engine.journal is not None:
         engine.journal.decided(result, request.context, request.rendered)
     if stopped and request.alert:
@@ -148,8 +155,13 @@ def _steps(
         undeclared = rules.declared_risk is None and rules.declared_capabilities is None
         state.tool_risk = profile.risk.value if profile and undeclared else rules.risk
     yield from _gather(request, engine, policy, state)
-    _remember(request, state)
-    evaluation = _evaluate(policy, request, engine, state)
+    try:
+        evaluation = yield from _judge(
+            request, engine, policy, state, _evaluate(policy, request, engine, state)
+        )
+    finally:
+        # With what the judge found, and whatever becomes of it: the run goes on from here.
+        _remember(request, state)
     for report in state.reports:
         if report.failed and closes(
             report.layer, context.surface, state.tool_risk, policy.on_error
@@ -232,6 +244,8 @@ def _gather(
         # process's first text must not go unread because that took its time.
         deadline = time.perf_counter() + engine.config.scan_timeout_ms / 1000
         for layer in engine.layers_for(policy):
+            if layer.name == JUDGE:
+                continue
             reason = _skip_reason(layer, context, state.findings)
             if isinstance(reason, LayerReport):
                 state.reports.append(reason)
@@ -351,23 +365,55 @@ def _evaluate(
                 state.counted = count_call(
                     policy, context, request.rendered.plain, call, engine.accounts
                 )
-        return evaluate(
-            policy,
-            Facts(
-                surface=context.surface,
-                findings=state.findings,
-                tool=context.tool,
-                agent_id=context.agent_id,
-                tags=tags,
-                exceeded=exceeded,
-                call=call,
-                counted=state.counted.reasons if state.counted is not None else {},
-            ),
+        facts = Facts(
+            surface=context.surface,
+            findings=state.findings,
+            tool=context.tool,
+            agent_id=context.agent_id,
+            tags=tags,
+            exceeded=exceeded,
+            call=call,
+            counted=state.counted.reasons if state.counted is not None else {},
         )
+        evaluation = evaluate(policy, facts)
     except Exception as error:  # noqa: BLE001 - a fault in the policy ends as a report
-        log_failure(_log, "policy evaluation failed", describe(error))
-        state.reports.append(LayerReport(POLICY_LAYER, LayerStatus.ERROR, reason=describe(error)))
-        return Evaluation()
+        return _unevaluated(state, error)
+    state.facts = facts
+    return evaluation
+
+
+def _unevaluated(state: _State, error: Exception) -> Evaluation:
+    log_failure(_log, "policy evaluation failed", describe(error))
+    state.reports.append(LayerReport(POLICY_LAYER, LayerStatus.ERROR, reason=describe(error)))
+    return Evaluation()
+
+
+def _judge(
+    request: Request,
+    engine: Engine,
+    policy: CompiledPolicy,
+    state: _State,
+    evaluation: Evaluation,
+) -> Generator[Effect, Any, Evaluation]:
+    """Ask the judge where there is doubt; what it finds is held against the policies again."""
+    judged = yield from consult_judge(
+        request.rendered.text,
+        request.context,
+        state.findings,
+        evaluation if state.facts is not None else None,
+        policy,
+        engine,
+    )
+    state.reports.append(judged.report)
+    state.judged_later = judged.later
+    if not judged.findings or state.facts is None:
+        return evaluation
+    state.findings.extend(judged.findings)
+    try:
+        # Nothing is counted twice: what was counted is among the facts.
+        return evaluate(policy, state.facts)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _unevaluated(state, error)
 
 
 def _redact(

@@ -119,6 +119,16 @@ class ScanResult:
         """The same for the judge."""
         return self._layer_result("l3_judge")
 
+    @property
+    def judge_outcome(self) -> str | None:
+        """What became of asking the judge: a ``JudgeOutcome``; None when there is no judge.
+
+        ``agreed``, ``disagreed``, ``timeout``, ``error``, ``over_budget``, ``not_asked`` or
+        ``later``.
+        """
+        report = next((report for report in self.reports if report.layer == "l3_judge"), None)
+        return (report.outcome or None) if report is not None else None
+
     def _layer_result(self, layer: str) -> str:
         report = next((report for report in self.reports if report.layer == layer), None)
         if report is None or report.status is LayerStatus.SKIPPED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -576,9 +577,16 @@ class Shield:
         return self._engine.policies.current().revision
 
     def flush(self, seconds: float = 2.0) -> bool:
-        """Wait until the events so far are written; False when that takes longer."""
+        """Wait until what waits for the judge was asked and the events so far are written.
+
+        Returns:
+            False when that takes longer than ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        asked = self._engine.flush_judge(seconds)
         emitter = self._engine.emitter
-        return True if emitter is None else emitter.flush(seconds)
+        left = max(0.0, deadline - time.monotonic())
+        return (emitter is None or emitter.flush(left)) and asked
 
     def close(self, seconds: float = 2.0) -> None:
         """Write the events and release everything, within ``seconds``. May be called twice."""

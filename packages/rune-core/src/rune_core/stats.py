@@ -36,6 +36,8 @@ class Stats:
         scans_by_surface: ``scans_total`` per surface.
         layer_failures: Failures per layer.
         losses: Lost events per reason.
+        judge_outcomes: What became of questions to the judge: ``agreed``, ``disagreed``,
+            ``timeout``, ``error``, ``over_budget``, ``not_asked``, ``later`` (and then once more).
     """
 
     scans_total: int = 0
@@ -52,6 +54,7 @@ class Stats:
     scans_by_surface: Mapping[str, int] = field(default_factory=dict)
     layer_failures: Mapping[str, int] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
+    judge_outcomes: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> object:
         if name not in {item.name for item in fields(self)}:
@@ -77,6 +80,7 @@ class Tally:
         self._layers: Counter[tuple[str, str, str]] = Counter()
         self._failures: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
+        self._judged: Counter[str] = Counter()
         self._skips: dict[str, str] = {}
 
     def add(self, result: ScanResult) -> None:
@@ -97,8 +101,12 @@ class Tally:
             self._surfaces[surface] += 1
             for report in result.reports:
                 self._layers[surface, report.layer, report.status.value] += 1
+                if report.outcome:
+                    self._judged[report.outcome] += 1
                 if report.failed:
                     self._failures[report.layer] += 1
+                elif report.outcome:
+                    pass  # it runs, and was not needed
                 elif report.status is LayerStatus.SKIPPED:
                     self._skips[report.layer] = report.reason
 
@@ -106,6 +114,11 @@ class Tally:
         """Add to one of the totals."""
         with self._lock:
             self._totals[name] += number
+
+    def judged(self, outcome: str) -> None:
+        """Count what became of a question that was asked after the fact."""
+        with self._lock:
+            self._judged[outcome] += 1
 
     def lose(self, reason: str, number: int = 1) -> None:
         """Count lost events."""
@@ -122,6 +135,7 @@ class Tally:
                 scans_by_surface=dict(self._surfaces),
                 layer_failures=dict(self._failures),
                 losses=dict(self._losses),
+                judge_outcomes=dict(self._judged),
             )
 
     def layer_runs(self) -> dict[tuple[str, str, str], int]:

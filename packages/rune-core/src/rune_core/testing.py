@@ -18,6 +18,7 @@ import msgspec
 
 from rune_core.action import Action
 from rune_core.config import ShieldConfig
+from rune_core.fake_judge import FakeJudge, JudgeRequest
 from rune_core.hookspecs import hookimpl
 from rune_core.shield import Shield
 from rune_scanner.finding import Finding, Severity, Span, Surface, Threat
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FakeApproval",
+    "FakeJudge",
     "FakeScanner",
+    "JudgeRequest",
     "RecordingSink",
     "assert_allowed",
     "assert_blocked",
@@ -178,6 +181,8 @@ def shield_for_tests(
         "plugins_enabled": False,
         "url": None,
         "api_key": None,
+        "judge_url": None,
+        "judge_model": None,
         "event_flush_interval_seconds": 0.01,
         **settings,
     }

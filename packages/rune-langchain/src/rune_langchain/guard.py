@@ -26,6 +26,7 @@ from rune_scanner.finding import Surface
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from rune_core.adapters.covers import Rows
     from rune_core.gate import StreamGate
     from rune_core.guarded import GuardedCall, GuardedValue
     from rune_core.result import ScanResult
@@ -82,6 +83,23 @@ class Guard(AdapterGuard):
 
     framework: str = "langchain"
     adapter: ClassVar[str] = ADAPTER
+    guarded: ClassVar[Rows] = (
+        ("guarded models", "input, tool definitions, answers, calls; streams held back"),
+        ("guarded tools", "definition, call before it is made, result before anyone reads it"),
+        ("guarded retrievers", "documents before anyone reads them"),
+        ("guarded nodes", "messages and told keys of the state, handoffs"),
+        ("callback handler, instrument()", "stops only: cannot redact, cannot unsend"),
+    )
+    unguarded: ClassVar[Rows] = (
+        (
+            "models, tools, retrievers not handed over",
+            "use shield_chain, shield_node, instrument()",
+        ),
+        ("tools that a provider runs", "only their definition and what the model says of them"),
+        ("images, sound, files", "passed unread"),
+        ("the first checkpoint of a graph", "holds the user's words as they were said"),
+        ("text-completion models (BaseLLM)", "callback handler only"),
+    )
     interrupts: bool = False
     token: str = field(default_factory=lambda: uuid4().hex, compare=False)
     copies: Recent[int, tuple[Any, Any]] = field(
@@ -90,6 +108,7 @@ class Guard(AdapterGuard):
     memory: Memory = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "memory", _memory_of(self.shield))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -169,7 +188,8 @@ class Guard(AdapterGuard):
             first = self.shield.guard_call(tool, check.value, fields, on_block=on_block, defer=True)
             if first.action is not Action.ASK:
                 return first
-            approve = _interrupted(tool, first)
+            if first.result.decision.approval != "approved":
+                approve = _interrupted(tool, first)
         return self.shield.guard_call(tool, check.value, fields, on_block=on_block, approve=approve)
 
     async def _aask(self, check: Check, session: Session) -> GuardedCall | GuardedValue:
@@ -188,7 +208,8 @@ class Guard(AdapterGuard):
             )
             if first.action is not Action.ASK:
                 return first
-            approve = _interrupted(tool, first)
+            if first.result.decision.approval != "approved":
+                approve = _interrupted(tool, first)
         return await self.shield.aguard_call(
             tool, check.value, fields, on_block=on_block, approve=approve
         )
@@ -210,7 +231,10 @@ class Guard(AdapterGuard):
         # session: one that is evicted and opened anew reads everything again.
         if check.surface is Surface.TOOL_DEFINITION:
             return self.memory.rulings
-        return self.memory.texts.setdefault(session, Recent(_REMEMBERED))
+        known = self.memory.texts.get(session)
+        if known is None:
+            known = self.memory.texts.setdefault(session, Recent(_REMEMBERED))
+        return known
 
 
 def _interrupted(tool: str, asked: GuardedCall) -> Any:

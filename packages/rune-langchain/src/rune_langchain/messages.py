@@ -41,11 +41,11 @@ def over_messages(messages: Sequence[BaseMessage]) -> Walk[list[BaseMessage]]:
     Raises:
         Stopped: The user's last message may not pass.
     """
-    last = max((i for i, m in enumerate(messages) if _surface(m) is Surface.INPUT), default=-1)
+    surfaces = [_surface(message) for message in messages]
+    last = max((i for i, surface in enumerate(surfaces) if surface is Surface.INPUT), default=-1)
     tools = _tool_names(messages)
     kept: list[BaseMessage] = []
-    for index, message in enumerate(messages):
-        surface = _surface(message)
+    for index, (message, surface) in enumerate(zip(messages, surfaces, strict=True)):
         if surface is None:
             kept.append(message)
             continue

@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from rune_core.adapters.usage import count_usage
 from rune_core.adapters.walk import Stopped, Walk
 from rune_core.errors import ShieldBlockedError
 from rune_langchain.calls import without_logprobs
@@ -340,6 +341,8 @@ def _belong(
     guard: Guard, session: Session, messages: Sequence[BaseMessage], answers: Sequence[BaseMessage]
 ) -> None:
     guard.belongs(ids_of([*messages[-4:], *answers]), session)
+    for answer in answers:
+        count_usage(session, getattr(answer, "usage_metadata", None))
 
 
 def _met(
@@ -350,6 +353,7 @@ def _met(
     seen: list[str | None],
 ) -> None:
     """Remember whose a chunk is, as soon as its consumer can use the ids in it."""
+    count_usage(session, getattr(chunk.message, "usage_metadata", None))
     ids = [*ids_of([chunk.message])]
     if not seen:
         ids += ids_of(messages[-4:])

@@ -21,6 +21,7 @@ from rune_llamaindex.sessions import Sessions, call_digest
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
+    from rune_core.adapters.covers import Rows
     from rune_core.gate import StreamGate
     from rune_core.guarded import GuardedCall, GuardedValue
     from rune_core.result import ScanResult
@@ -44,12 +45,25 @@ class Guard(AdapterGuard):
 
     framework: str = "llamaindex"
     adapter: ClassVar[str] = ADAPTER
+    guarded: ClassVar[Rows] = (
+        ("guarded LLMs", "input, tool definitions, answers, thoughts, calls, handoffs; streams"),
+        ("guarded tools", "definition, call before it is made, result, errors, spans"),
+        ("guarded retrievers, postprocessor", "nodes before the engine reads them"),
+        ("event handler", "observes only"),
+    )
+    unguarded: ClassVar[Rows] = (
+        ("LLMs, tools, retrievers not handed over", "use shield_llm, shield_tools, ..."),
+        ("AgentInput events, memory", "hold the user's words as they were said"),
+        ("calls that ReAct states as text", "cut when they are made; the text stays"),
+        ("images, sound, files", "passed unread"),
+    )
     stops_run: bool = False
     token: str = field(default_factory=lambda: uuid4().hex, compare=False)
     sessions: Sessions = field(init=False, compare=False, repr=False)
     _memory: _Memory = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # One memory for all guards of a shield and agent: what one has ruled on, all have.
         memory = _memory_of(self.shield, self.agent_id)
         object.__setattr__(self, "_memory", memory)

@@ -22,6 +22,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import callbacks
 from llama_index_instrumentation import get_dispatcher
 
+from rune_core.adapters.usage import count_usage
 from rune_core.adapters.walk import Check, Stopped, Walk, must_pass
 from rune_core.errors import ShieldBlockedError
 from rune_llamaindex.calls import Offered
@@ -120,6 +121,9 @@ class _Call(Generic[_R]):
 
     def went_on(self, response: _R) -> _R:
         self.guard.sessions.went_on(self.said, self.kind.answer(response), self.session)
+        raw = getattr(response, "raw", None)
+        usage = raw.get("usage") if isinstance(raw, dict) else getattr(raw, "usage", None)
+        count_usage(self.session, usage)
         return response
 
     def held(self) -> HeldStream[_R]:

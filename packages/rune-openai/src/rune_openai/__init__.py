@@ -76,7 +76,15 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(home), name)
+    try:
+        value = getattr(import_module(home), name)
+    except ModuleNotFoundError as error:
+        if error.name != "agents":
+            raise
+        raise ModuleNotFoundError(
+            f"rune_openai.{name} needs the OpenAI Agents SDK: pip install 'rune-openai[agents]'",
+            name="agents",
+        ) from None
     globals()[name] = value
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agents import Agent, Handoff, Model, ModelProvider, RunConfig
@@ -121,7 +122,14 @@ class _Guarding:
             target = await original(context, arguments)
             return self.agent(target) if isinstance(target, Agent) else target
 
-        return dataclasses.replace(item, on_invoke_handoff=on_invoke_handoff)
+        copied = copy.copy(item)
+        copied.on_invoke_handoff = on_invoke_handoff
+        target = getattr(item, "_agent_ref", None)
+        target = target() if target is not None else None
+        if isinstance(target, Agent):
+            # A run that is resumed from JSON finds its agents by these references.
+            copied._agent_ref = weakref.ref(self.agent(target))
+        return copied
 
 
 def guard_for_agent(shield: Shield | None, agent_id: str | None) -> Guard:

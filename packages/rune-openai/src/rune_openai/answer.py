@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rune_core.adapters.usage import tokens_in
 from rune_core.adapters.walk import Check, Stopped, Walk, must_pass
 from rune_openai.request import answer_id
 from rune_scanner.finding import Surface
@@ -40,6 +41,8 @@ class Answer:
         stopped: The result that stopped something of the answer.
         ids: Ids by which a later request of the same run can be recognised.
         handoffs: Names of calls that hand over to another agent rather than call a tool.
+        spend: Counts tokens.
+        spent: Tokens counted so far.
     """
 
     gate: Callable[[], StreamGate]
@@ -48,6 +51,15 @@ class Answer:
     stopped: ScanResult | None = None
     ids: list[str | None] = field(default_factory=list)
     handoffs: frozenset[str] = frozenset()
+    spend: Callable[[int], None] = lambda _tokens: None
+    spent: int = 0
+
+    def used(self, usage: Any) -> None:
+        """Count what a report of usage tells; some servers repeat it, grown, in every chunk."""
+        more = tokens_in(usage) - self.spent
+        if more > 0:
+            self.spent += more
+            self.spend(more)
 
     def stop(self, stop: Stopped) -> str:
         """Note what was stopped; the message to use instead.
@@ -70,6 +82,7 @@ def over_answer(body: Any, answer: Answer) -> Walk[Any]:
     if not isinstance(body, Mapping):
         return body
     answer.ids.append(body.get("id"))
+    answer.used(body.get("usage"))
     if isinstance(body.get("choices"), list):
         choices = []
         for choice in body["choices"]:

@@ -64,6 +64,7 @@ class Call:
             gate=lambda: self.guard.gate(Surface.OUTPUT, self.session, whole=is_json),
             raises=self.guard.raises,
             is_json=is_json,
+            spend=self.session.add_tokens,
         )
 
     def belongs(self, answer: Answer) -> None:

@@ -51,6 +51,7 @@ class ChatStream:
         Raises:
             Stopped: Something in it may not pass, and that ends the answer.
         """
+        self._answer.used(chunk.get("usage"))
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices:
             return [chunk]

@@ -75,24 +75,7 @@ def coverage(client: OpenAI | AsyncOpenAI) -> str:
     guard: Guard | None = getattr(client, _GUARD, None)
     if guard is None:
         return "nothing is guarded: this client has no shield; use shield_client(client)"
-    lines = [f"{what.ljust(38)}  {how}" for what, how in _COVERAGE]
-    lines += [
-        f"{f'content of type {kind}'.ljust(38)}  passed unread, {count} times"
-        for kind, count in sorted(guard.passed.items())
-    ]
-    return "\n".join([*lines, "", str(guard.shield.coverage())])
-
-
-_COVERAGE = (
-    ("chat completions, text completions", "guarded, streams and tool calls included"),
-    ("responses", "guarded, streams, tool calls and snapshots included"),
-    ("embeddings", "texts guarded; lists of tokens cannot be read"),
-    ("transcriptions, translations", "text guarded; sound passes unread"),
-    ("images, audio and files in messages", "pass unread, counted below"),
-    ("hosted tools (search, code, MCP)", "run on the server: only their words are checked"),
-    ("realtime and websocket connections", "not guarded"),
-    ("assistants (threads) streams", "not guarded; messages read afterwards are"),
-)
+    return str(guard.shield.coverage())
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rune_core import Shield
 from rune_core.action import Action, OnBlock
+from rune_core.adapters.covers import Rows, passed_unread
 from rune_core.adapters.guard import AdapterGuard, adapter_name
 from rune_core.adapters.recent import Recent
 from rune_core.guarded import GuardedCall, guarded_call
@@ -23,6 +23,7 @@ from rune_core.values import render
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
     from rune_core.adapters.walk import Check
@@ -33,6 +34,34 @@ _REMEMBERED = 8192
 _SESSIONS = 8192
 
 ADAPTER = adapter_name("rune-openai")
+
+CLIENT_GUARDED: Rows = (
+    ("chat completions, text completions", "guarded, streams and tool calls included"),
+    ("responses", "guarded, streams, tool calls and snapshots included"),
+    ("embeddings", "texts guarded; lists of tokens cannot be read"),
+    ("transcriptions, translations", "text guarded; sound passes unread"),
+)
+CLIENT_UNGUARDED: Rows = (
+    ("clients not handed over", "use shield_client on each, or ShieldOpenAI"),
+    ("images, audio and files in messages", "pass unread, counted below"),
+    ("hosted tools (search, code, MCP)", "run on the server: only their words are checked"),
+    ("realtime and websocket connections", "another protocol"),
+    ("assistants (threads) streams", "messages read afterwards are guarded"),
+)
+AGENTS_GUARDED: Rows = (
+    ("models of guarded agents", "input, tool definitions, answers, calls, handoffs; streams"),
+    ("function tools", "call before it is made, result before the model reads it"),
+    ("MCP servers", "definitions, calls, results"),
+    ("a policy's ask", "interrupts the run like needs_approval"),
+    ("guardrail objects", "stop only: cannot redact, cannot unsend"),
+)
+AGENTS_UNGUARDED: Rows = (
+    ("RunConfig(model=...)", "beats an agent's model: hand it to shield_run_config"),
+    ("hosted tools (search, code, MCP)", "run on the server: only their words are checked"),
+    ("realtime and voice agents", "another protocol"),
+    ("inside of agent.as_tool()", "guarded from outside: guard the inner agent as well"),
+    ("images and files", "pass unread, counted below"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +77,7 @@ class Guard(AdapterGuard):
     framework: str = "openai"
     adapter: ClassVar[str] = ADAPTER
     keeps_every_text: ClassVar[bool] = False
-    passed: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+    passed: Counter[str] = field(init=False, compare=False, repr=False)
     approvable: ContextVar[frozenset[str]] = field(
         default_factory=lambda: ContextVar("rune_openai_approvable", default=frozenset()),
         compare=False,
@@ -57,9 +86,22 @@ class Guard(AdapterGuard):
     _decided: Recent[str, bool] = field(
         default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
     )
+    _asked: Recent[str, bool] = field(
+        default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
+    )
     _sessions: Recent[str, Session] = field(
         default_factory=lambda: Recent(_SESSIONS), compare=False, repr=False
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        counter = passed_unread(self.shield._engine, self.framework)
+        object.__setattr__(self, "passed", counter)
+
+    def _covers(self) -> tuple[Rows, Rows]:
+        if self.framework == "openai":
+            return CLIENT_GUARDED, CLIENT_UNGUARDED
+        return AGENTS_GUARDED, AGENTS_UNGUARDED
 
     # -- sessions
 
@@ -89,6 +131,12 @@ class Guard(AdapterGuard):
     def decided(self, tool: str, args: Any, *, asks: bool) -> None:
         """Remember that a call was decided, so that the tool need not decide again."""
         self._decided.put(_call_key(tool, args), asks)
+        if asks:
+            self._asked.put(tool, True)
+
+    def asks_about(self, tool: str) -> bool:
+        """Whether a person was ever to be asked about a call of this tool."""
+        return self._asked.get(tool) is not None
 
     def was_decided(self, tool: str, args: Any) -> bool | None:
         """None when the call was not decided yet, True when a person has to approve it."""

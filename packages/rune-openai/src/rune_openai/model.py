@@ -11,7 +11,7 @@ from agents import AgentsException, FunctionTool, Model, ModelProvider, MultiPro
 from agents.items import ModelResponse
 from agents.usage import Usage
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rune_core.adapters.walk import Stopped, Walk, each
 from rune_core.errors import ShieldBlockedError, UnguardableError
@@ -93,6 +93,7 @@ class GuardedModel(Proxy):
         finally:
             guard.approvable.reset(token)
         answer.ids.append(response.response_id)
+        answer.used(response.usage)
         guard.belongs(dict.fromkeys(answer.ids), session)
         if all(old is new for old, new in zip(response.output, output, strict=True)):
             return cast("ModelResponse", response)
@@ -220,15 +221,19 @@ def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) ->
         raises=guard.raises,
         is_json=is_json,
         handoffs=frozenset(handoff.tool_name for handoff in handoffs),
+        spend=session.add_tokens,
     )
 
 
 def _approvable(tools: list[Any]) -> frozenset[str]:
-    return frozenset(
-        tool.name
-        for tool in tools
-        if isinstance(tool, FunctionTool) and hasattr(tool.on_invoke_tool, "rune_guard")
-    )
+    """Guarded tools among those that are offered, told that a guarded model knows of them."""
+    found = set()
+    for tool in tools:
+        invoker = tool.on_invoke_tool if isinstance(tool, FunctionTool) else None
+        if hasattr(invoker, "rune_guard"):
+            invoker.offered = True  # type: ignore[union-attr]
+            found.add(tool.name)
+    return frozenset(found)
 
 
 def _over_request(items: Any, tools: list[Any], guard: Guard) -> Walk[tuple[Any, list[Any]]]:
@@ -279,9 +284,29 @@ def _over_event(
         event = event.model_copy(deep=True)
     held[id(data)] = (data, event)
     sent = yield from stream.over(data)
-    made = [held[id(one)][1] if id(one) in held else _rebuilt_event(event, one) for one in sent]
+    made = [_event_of(one, event, held) for one in sent]
     if not stream.holding:
         held.clear()
+    return made
+
+
+def _event_of(data: Any, event: Any, held: dict[int, tuple[Any, Any]]) -> Any:
+    """The event for its data: the very object, or a copy with another number, where it can be."""
+    known = held.get(id(data))
+    if known is not None:
+        return known[1]
+    for before, original in held.values():
+        if before.keys() == data.keys() and all(
+            data[key] is before[key] for key in before if key != "sequence_number"
+        ):
+            # The SDK keeps notes of its own on what is inside: only the number changes.
+            return original.model_copy(update={"sequence_number": data["sequence_number"]})
+    made = _rebuilt_event(event, data)
+    response = getattr(event, "response", None)
+    if response is not None and getattr(made, "response", None) is not None:
+        for name, note in vars(response).items():
+            if name.startswith("_"):
+                made.response.__dict__.setdefault(name, note)
     return made
 
 
@@ -297,13 +322,20 @@ def _rebuilt_item(item: Any, data: Mapping[str, Any]) -> Any:
     if not isinstance(item, BaseModel):
         return data
     if data.get("type") == getattr(item, "type", None):
-        return type(item).model_validate(data)
+        try:
+            return type(item).model_validate(data)
+        except ValidationError:
+            return type(item).construct(**data)
     return _items().validate_python(data)
 
 
 def _rebuilt_event(event: Any, data: Mapping[str, Any]) -> Any:
     if isinstance(event, BaseModel) and data.get("type") == getattr(event, "type", None):
-        return type(event).model_validate(data)
+        try:
+            return type(event).model_validate(data)
+        except ValidationError:
+            # Not in every word as OpenAI has it: what came in was no better.
+            return type(event).construct(**data)
     return _events().validate_python(data)
 
 

@@ -30,6 +30,14 @@ class Proxy:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._rune_inner, name, value)
 
+    def __eq__(self, other: object) -> bool:
+        """As the object inside, which may also stand behind another guard."""
+        inner = other._rune_inner if issubclass(type(other), Proxy) else other  # type: ignore[attr-defined]
+        return bool(self._rune_inner == inner)
+
+    def __hash__(self) -> int:
+        return hash(self._rune_inner)
+
     def __repr__(self) -> str:
         return f"guarded {self._rune_inner!r}"
 

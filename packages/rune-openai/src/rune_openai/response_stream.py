@@ -89,6 +89,8 @@ class ResponseStream:
         if kind.endswith(".done"):
             return (yield from self._over_done(event))
         response = event.get("response")
+        if isinstance(response, Mapping):
+            self._answer.used(response.get("usage"))
         if isinstance(response, Mapping) and isinstance(response.get("output"), list):
             return [(yield from self._over_snapshot(event, response))]
         return [event]

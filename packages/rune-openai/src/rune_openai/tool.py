@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agents import FunctionTool
@@ -37,20 +38,64 @@ def guard_tool(tool: Any, guard: Guard) -> Any:
         if present.shield is guard.shield:
             return tool
         raise UnguardableError(f"tool {tool.name} is guarded by another shield already")
-    return dataclasses.replace(
-        tool,
-        on_invoke_tool=_Invoker(tool, guard),
-        needs_approval=_approval(tool, guard),
-    )
+    copied = dataclasses.replace(tool, on_invoke_tool=_Invoker(tool, guard))
+    kind: Any = type(tool)
+    copied.__class__ = _guarded_class(kind)
+    return copied
+
+
+@lru_cache(maxsize=64)
+def _guarded_class(base: type) -> type:
+    """``base``, whose ``needs_approval`` is a question only while there is one.
+
+    Where it is a function, the SDK interrupts a run for any call whose arguments it cannot read,
+    which it would otherwise hand to the tool.
+    """
+
+    def asks(self: Any) -> Any:
+        invoker = self.on_invoke_tool
+        if not isinstance(invoker, _Invoker):
+            return self.__dict__["needs_approval"]
+        return invoker.approval(self.__dict__["needs_approval"])
+
+    def take(self: Any, value: Any) -> None:
+        self.__dict__["needs_approval"] = value
+
+    namespace: dict[str, Any] = {
+        "needs_approval": property(asks, take),
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+    }
+    return type(base.__name__, (base,), namespace)
 
 
 class _Invoker:
-    """Decides about a call, makes it, and checks what comes back."""
+    """Decides about a call, makes it, and checks what comes back.
+
+    Attributes:
+        offered: Whether a guarded model was told of the tool: then it decides about its calls.
+    """
 
     def __init__(self, tool: FunctionTool, guard: Guard) -> None:
         self.rune_guard = guard
         self._tool = tool
+        self.offered = False
         functools.update_wrapper(self, tool.on_invoke_tool, updated=())
+
+    def approval(self, own: Any) -> Any:
+        """The tool's own setting, or the guard's question."""
+        if own is True or (self.offered and not self.rune_guard.asks_about(self._tool.name)):
+            # A guarded model rules on each call in its answer, and there was nothing to ask.
+            return own
+        return _Approval(self._tool, self.rune_guard)
+
+    def __eq__(self, other: object) -> bool:
+        """Two guarded copies of one tool are equal, as the SDK's own copies are."""
+        return _same_wrap(self, other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._tool.name))
 
     async def __call__(self, context: Any, arguments: str) -> Any:
         tool, guard = self._tool, self.rune_guard
@@ -73,10 +118,22 @@ class _Invoker:
             return stop.neutral
 
 
-def _approval(tool: FunctionTool, guard: Guard) -> Any:
-    own = tool.needs_approval
+class _Approval:
+    """Whether a person has to approve of a call: because the tool says so, or a policy does."""
 
-    async def needs_approval(context: Any, args: dict[str, Any], call_id: str) -> bool:
+    def __init__(self, tool: FunctionTool, guard: Guard) -> None:
+        self.rune_guard = guard
+        self._tool = tool
+
+    def __eq__(self, other: object) -> bool:
+        """See ``_Invoker``."""
+        return _same_wrap(self, other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._tool.name))
+
+    async def __call__(self, context: Any, args: dict[str, Any], call_id: str) -> bool:
+        tool, guard, own = self._tool, self.rune_guard, self._tool.needs_approval
         if own is True or (callable(own) and await own(context, args, call_id)):
             return True
         if guard.shield.approval_handler is not None:
@@ -93,7 +150,14 @@ def _approval(tool: FunctionTool, guard: Guard) -> Any:
                 guard.decided(tool.name, args, asks=True)
         return decided
 
-    return needs_approval
+
+def _same_wrap(one: Any, other: Any) -> bool:
+    """Whether two wrappers wrap the same function of a tool for the same guard."""
+    return (
+        type(one) is type(other)
+        and one.rune_guard == other.rune_guard
+        and one._tool.on_invoke_tool == other._tool.on_invoke_tool
+    )
 
 
 def _over_call(tool: FunctionTool, args: dict[str, Any]) -> Walk[Any]:

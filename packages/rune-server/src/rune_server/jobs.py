@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rune_server.failure import described
 from rune_server.platform import Platform, Role
 
 if TYPE_CHECKING:
@@ -86,18 +87,8 @@ async def _keep(job: Job, platform: Platform) -> None:
             await job.load()(platform)
             _log.error("job ended by itself", job=job.name)
         except Exception as error:  # noqa: BLE001 - the rim: one job takes no other down
-            _log.error("job failed", job=job.name, kind=type(error).__name__, place=_place(error))
+            _log.error("job failed", job=job.name, error=described(error))
         if loop.time() - started > _SETTLED_SECONDS:
             pause = _FIRST_PAUSE
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 2)
-
-
-def _place(error: BaseException) -> str:
-    """Where it came from: file and line, nothing of what was processed."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,8 +23,10 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rune_server import jobs
-from rune_server.asgi import application
-from rune_server.errors import ConfigurationError
+from rune_server.asgi import HSTS, application
+from rune_server.errors import ConfigurationError, ProblemError
+from rune_server.failure import described
+from rune_server.http import send_problem
 from rune_server.platform import Role, open_platform
 from rune_server.storage import at_rest
 from rune_server.tls import Certificate, certificate, readable_key
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rune_server.asgi import App, Receive, Scope, Send
+    from rune_server.asgi import App, Message, Receive, Scope, Send
     from rune_server.clock import Clock
     from rune_server.platform import Platform
     from rune_server.settings import Settings
@@ -57,8 +61,24 @@ class Requests:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
+        began = False
+
+        async def sending(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sending)
+        except Exception as error:  # noqa: BLE001 - the rim: nothing of a fault reaches the caller
+            _log.error("request failed", error=described(error))
+            if not began:
+                await send_problem(
+                    send,
+                    ProblemError("something went wrong on our side"),
+                    [(HSTS[0].decode(), HSTS[1].decode())],
+                    request_id=secrets.token_hex(8),
+                )
         finally:
             self._open.discard(task)
 
@@ -93,6 +113,7 @@ async def serve(
         ConfigurationError: A setting cannot be used, or the port is taken.
     """
     _check_role(settings, role)
+    _check_port(settings)
     _raise_file_limit()
     found = certificate(settings, vault, clock.now())
     async with open_platform(settings, role, clock=clock) as platform:
@@ -198,6 +219,20 @@ def _check_role(settings: Settings, role: Role) -> None:
             f"`rune {role}` is one of several processes, which share their stores: set "
             f"{', '.join(missing)}. For everything in one process: `rune up`"
         )
+
+
+def _check_port(settings: Settings) -> None:
+    """See that nobody listens there: granian would share the port with them."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port: {settings.host}:{settings.port} cannot be opened: {error.strerror}; "
+                "choose another with --port or RUNE_PORT"
+            ) from None
 
 
 def _name_stores(settings: Settings, vault: Vault) -> None:

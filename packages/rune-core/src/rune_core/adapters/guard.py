@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
 
 from rune_core.action import OnBlock
+from rune_core.adapters.covers import AdapterCoverage, Rows, uses
 from rune_core.adapters.recent import Recent
 from rune_core.adapters.walk import Check, Feed, Ruling, Walk
 from rune_core.gate import StreamGate
@@ -49,6 +50,8 @@ class AdapterGuard:
         agent_id: The agent, as the developer names it.
         framework: What calls, as it stands in events.
         adapter: The adapter's name and version, see ``adapter_name``.
+        guarded: What the adapter guards, and how, for ``shield.coverage()``.
+        unguarded: What it cannot guard, and why.
         keeps_every_text: Whether rulings on texts that were met once are kept as well, for a
             ``Check`` of the same text with ``remember`` to find.
     """
@@ -60,7 +63,18 @@ class AdapterGuard:
         default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
     )
     adapter: ClassVar[str]
+    guarded: ClassVar[Rows] = ()
+    unguarded: ClassVar[Rows] = ()
     keeps_every_text: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        guarded, unguarded = self._covers()
+        covers = AdapterCoverage(self.adapter, self.framework, guarded, unguarded)
+        uses(self.shield._engine, covers)
+
+    def _covers(self) -> tuple[Rows, Rows]:
+        """What is guarded and what is not."""
+        return self.guarded, self.unguarded
 
     @property
     def raises(self) -> bool:

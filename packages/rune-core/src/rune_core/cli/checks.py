@@ -159,7 +159,6 @@ def _environment() -> Iterator[Check]:
 
 def _layers(config: ShieldConfig) -> Iterator[Check]:
     from rune_core.layers.l2_vector import VectorLayer
-    from rune_core.layers.l3_judge import JudgeLayer
 
     area = "layers"
     if config.l1_enabled:
@@ -179,13 +178,9 @@ def _layers(config: ShieldConfig) -> Iterator[Check]:
             f"does not run: {reason}. Injections in words that no rule knows can pass",
             "pip install 'rune-core[vector]'" if "[vector]" in reason else "",
         )
-    reason = JudgeLayer(enabled=config.l3_enabled).skip_reason(None, ())
-    if reason is None:
-        yield Check(area, "l3_judge", "ok", "on")
-    else:
-        # Off is how it is meant to be unless someone asks for it.
-        status = "warn" if config.l3_enabled else "ok"
-        yield Check(area, "l3_judge", status, f"does not run: {reason}")
+    from rune_core.cli.judge_checks import judge
+
+    yield from judge(config)
 
 
 def _rules(config: ShieldConfig) -> Iterator[Check]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rune_core.journal.entry import Entry
+    from rune_core.policy.traces import Run, Step
 
 app = typer.Typer(
     help="Look into the encrypted local journal, or erase it.",
@@ -131,6 +132,37 @@ def open_journal() -> Iterator[Entry]:
             f"there is no journal in {folder}; set RUNE_JOURNAL_ENABLED=1 where the agent runs"
         )
     return read(folder, JournalKeys(config.journal_key, folder.parent).for_reading())
+
+
+def decided_in_journal(decision: str) -> tuple[Run, Step] | None:
+    """A decision of the journal, and the run it stands in; None where there is none.
+
+    Raises:
+        CliError: It is there, and its content is not whole.
+        JournalError: The journal cannot be read.
+    """
+    import importlib.util
+
+    from rune_core.config import ShieldConfig
+    from rune_core.policy.traces import runs_of_journal
+
+    if importlib.util.find_spec("cryptography") is None:
+        return None
+    from rune_core.journal.segments import segments
+
+    if not segments(ShieldConfig().journal_folder):
+        return None
+    session, kept = None, []
+    for entry in open_journal():
+        if entry.decision == decision:
+            session = entry.session
+            if entry.truncated:
+                raise CliError(f"decision {decision}: its content was too long to be kept whole")
+        kept.append(entry)
+    if session is None:
+        return None
+    (run,) = runs_of_journal(entry for entry in kept if entry.session == session)
+    return run, next(step for step in run.steps if step.decision == decision)
 
 
 def _needs_cryptography() -> None:

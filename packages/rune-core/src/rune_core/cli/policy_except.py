@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rune_core.cli.exits import CliError
+from rune_core.cli.journal import decided_in_journal
 from rune_core.cli.text import joined, printable
 from rune_scanner.finding import Surface
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from rune_core.event.schema import Event
     from rune_core.policy.exempting import LiftedRule, Proposal
     from rune_core.policy.model import PolicyFile
-    from rune_core.policy.traces import Run, Step
 
 
 def except_decision(
@@ -65,7 +65,7 @@ def except_decision(
     location = policies or config.local_policies_path
     if location is not None and not location.exists():
         raise CliError(f"no such file or folder: {location}")
-    found = _in_journal(decision, config)
+    found = decided_in_journal(decision)
     try:
         if found is not None:
             run, step = found
@@ -79,31 +79,6 @@ def except_decision(
         _write(proposal, location)
     else:
         _print(proposal)
-
-
-def _in_journal(decision: str, config: ShieldConfig) -> tuple[Run, Step] | None:
-    import importlib.util
-
-    from rune_core.policy.traces import runs_of_journal
-
-    if importlib.util.find_spec("cryptography") is None:
-        return None
-    from rune_core.cli.journal import open_journal
-    from rune_core.journal.segments import segments
-
-    if not segments(config.journal_folder):
-        return None
-    session, kept = None, []
-    for entry in open_journal():
-        if entry.decision == decision:
-            session = entry.session
-            if entry.truncated:
-                raise CliError(f"decision {decision}: its content was too long to be kept whole")
-        kept.append(entry)
-    if session is None:
-        return None
-    (run,) = runs_of_journal(entry for entry in kept if entry.session == session)
-    return run, next(step for step in run.steps if step.decision == decision)
 
 
 def _from_events(

@@ -58,6 +58,10 @@ def explain(
     ] = None,
     agent: Annotated[str | None, typer.Option(help="The agent's id.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag of the agent's.")] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A decision in the local journal, instead of all that."),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Show also the rules that are not for this surface.")
     ] = False,
@@ -71,12 +75,17 @@ def explain(
     Examples:
       rune policy explain --call send_email --args '{"to": "eve@mail.example"}'
       rune policy explain case.json --policies ./policies --json
+      rune policy explain --decision 0199a3f2-… --policies ./policies
     """  # noqa: D301 - \b keeps the lines below it apart
     from rune_core.policy.cases import run_case, shield_for_cases
     from rune_core.policy.explain import as_dict
     from rune_core.policy.explain import explain as explain_result
 
-    if file is not None:
+    if decision is not None:
+        if any(value for value in (file, call, args, text, surface, user, untrusted, agent, tag)):
+            raise CliError("--decision says all of it; drop the rest")
+        case = _from_journal(decision)
+    elif file is not None:
         if any(value for value in (call, args, text, surface, user, untrusted, agent, tag)):
             raise CliError("name either a file or the options of a case, not both")
         case = _from_file(file)
@@ -105,6 +114,16 @@ def _configured() -> Path | None:
     from rune_core.config import ShieldConfig
 
     return ShieldConfig().local_policies_path
+
+
+def _from_journal(decision: str) -> Case:
+    from rune_core.cli.journal import decided_in_journal
+    from rune_core.policy.exempting import case_of
+
+    found = decided_in_journal(decision)
+    if found is None:
+        raise CliError(f"the journal holds no decision {decision}; rune journal list shows some")
+    return case_of(*found)
 
 
 def _from_file(name: str) -> Case:

@@ -59,6 +59,7 @@ def build(draft: Draft) -> Event:
                 latency_ms=round(report.latency_ms, 3),
                 score=None if report.score is None else round(report.score, 4),
                 complete=report.complete,
+                outcome=report.outcome or None,
             )
             for report in draft.reports
         ),

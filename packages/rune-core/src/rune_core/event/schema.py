@@ -39,6 +39,9 @@ SeverityName = Literal["low", "medium", "high", "critical"]
 ActionName = Literal["allow", "flag", "redact", "ask", "block"]
 RiskName = Literal["low", "medium", "high"]
 StatusName = Literal["ran", "skipped", "timeout", "error"]
+JudgeOutcomeName = Literal[
+    "agreed", "disagreed", "timeout", "error", "over_budget", "not_asked", "later"
+]
 ApprovalName = Literal["approved", "denied", "unavailable"]
 OriginKind = Literal["user", "system", "untrusted", "model"]
 
@@ -51,6 +54,8 @@ class LayerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     latency_ms: Milliseconds = 0.0
     score: Score | None = None
     complete: bool = True
+    outcome: JudgeOutcomeName | None = None
+    """For the judge: what became of the question."""
 
 
 class RuleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

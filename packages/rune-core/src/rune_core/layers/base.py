@@ -33,6 +33,7 @@ class LayerReport:
         latency_ms: How long it took, in milliseconds.
         reason: Why it did not run, or what was cut short. Never content.
         complete: False when it ran but did not look at everything.
+        outcome: For the judge: what became of the question, a ``JudgeOutcome``; else empty.
     """
 
     layer: str
@@ -41,6 +42,7 @@ class LayerReport:
     latency_ms: float = 0.0
     reason: str = ""
     complete: bool = True
+    outcome: str = ""
 
     @property
     def failed(self) -> bool:

@@ -1,31 +1,69 @@
-"""Layer 3: the judge. Its place in the pipeline; it is not part of this version."""
+"""Layer 3: the judge, as a layer. The pipeline asks it last, when the policies have been heard."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from rune_core.layers.judge.settings import JudgeSettings
 
 if TYPE_CHECKING:
+    from rune_core.config import ShieldConfig
     from rune_core.context import ScanContext
     from rune_core.layers.base import Found
+    from rune_core.layers.judge.judge import Judge
 
-NAME = "l3_judge"
+NAME: Final = "l3_judge"
+ATTACK_RULE: Final = "l3-attack"
+STRAYS_RULE: Final = "l3-not-asked-for"
+RULES: Final = (ATTACK_RULE, STRAYS_RULE)
+"""Ids of its findings: an attack on the agent, and a call that does not serve the user."""
 
 
 class JudgeLayer:
-    """Says truthfully that it does not run, and why."""
+    """Says whether there is a judge, and holds it.
+
+    Args:
+        config: Names it; see ``JudgeSettings``.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+    """
 
     name = NAME
-    revision = "none"
     heavy = True
     surfaces = None
+    # Its answers are kept by question, not with what the other layers said about a text.
+    revision = "0"
 
-    def __init__(self, *, enabled: bool = False) -> None:
-        self._enabled = enabled
+    def __init__(self, config: ShieldConfig) -> None:
+        self.settings = JudgeSettings.of(config)
+        self._enabled = config.l3_enabled
+        self._lock = Lock()
+        self._judge: Judge | None = None
+
+    @property
+    def judge(self) -> Judge | None:
+        """The judge, made by the first question; None when there is none to ask."""
+        if self.settings is None or not self._enabled:
+            return None
+        if self._judge is None:
+            with self._lock:
+                if self._judge is None:
+                    from rune_core.layers.judge.judge import Judge
+
+                    self._judge = Judge(self.settings)
+        return self._judge
 
     def skip_reason(self, _context: ScanContext | None, _findings: object) -> str | None:
-        if self._enabled:
-            return "not installed: this version of rune-core has no judge"
-        return "not configured"
+        if self.settings is None:
+            return "not configured"
+        return None if self._enabled else "disabled by configuration"
 
     def scan(self, _text: str, _context: ScanContext) -> Found:
-        raise RuntimeError("the judge cannot run; skip_reason says why")
+        raise RuntimeError("the judge is asked by the pipeline, not as a scanner")
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self._judge is not None:
+            self._judge.close()

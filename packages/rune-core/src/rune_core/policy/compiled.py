@@ -79,6 +79,7 @@ class CompiledPolicy:
         defaults_off: True when a file says ``defaults: off``.
         on_error: What the files say about failures, users' files first.
         regexes: The patterns of ``data_protection`` rules, by detector id.
+        judging: Names of the rules that ask for the judge.
         follows_calls: True when a sequence rule makes it matter which calls came before.
     """
 
@@ -119,6 +120,7 @@ class CompiledPolicy:
         self.replaced, self.overridden = tuple(replaced[0]), tuple(replaced[1])
         rules = [rule.rule for rule in compiled]
         self.rules = tuple(rules)
+        self.judging = frozenset(rule.name for rule in rules if rule.judge)
         self._asking = {rule.name: rule.asking for rule in rules if rule.asking is not PLAIN_ASKING}
         self._by_finding = _index_by_finding(compiled)
         self._data = {

@@ -112,7 +112,7 @@ def propose(
     Raises:
         CannotExceptError: It is not stopped under these policies, or no exception can lift it.
     """
-    case = _case(run, step)
+    case = case_of(run, step)
     with shield_for_cases(policies) as shield:
         decision = run_case(case, shield).decision
     rules = lifted_rules(decision)
@@ -242,7 +242,8 @@ def _literal(value: Any) -> str | None:
     return None
 
 
-def _case(run: Run, step: Step) -> Case:
+def case_of(run: Run, step: Step) -> Case:
+    """A step of a run, with what happened before it, as a case that expects nothing."""
     given = []
     for earlier in run.steps:
         if earlier is step:

@@ -295,6 +295,7 @@ class Rule:
         extent: How far cuts reach; None for the default of the threat.
         asking: How it asks, when it does.
         alert: True for ``action: alert``: recorded, and raised as an alert event.
+        judge: True to ask the judge, where there is one, about what the rule matches.
         description: For people.
         policy: Name of the file it is in.
         path: That file.
@@ -314,6 +315,7 @@ class Rule:
     extent: Extent | None = None
     asking: Asking = PLAIN_ASKING
     alert: bool = False
+    judge: bool = False
     description: str = ""
     policy: str = ""
     path: str = ""

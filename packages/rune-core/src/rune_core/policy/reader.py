@@ -68,6 +68,16 @@ class Reader:
                 self._fault(item.line, f"{where}[{index}]", "must be text", "quote it")
         return tuple(texts)
 
+    def _flag(self, table: Table, prefix: str, key: str) -> bool:
+        node = table.items.get(key)
+        if node is None:
+            return False
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, bool):
+            return value
+        self._fault(node.line, f"{prefix}.{key}", "must be true or false")
+        return False
+
     def _either(self, table: Table, prefix: str, one: str, many: str) -> tuple[str, ...]:
         return self._texts(table, prefix, one) + self._texts(table, prefix, many)
 

@@ -78,6 +78,7 @@ _KEYS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "agents": (_TEXTS, "Globs of agent ids it is narrowed to."),
     "tags": (_TEXTS, "The agent must have one of these tags."),
     "extent": (_one_of(Extent), "How far redact cuts around what matched."),
+    "judge": ({"type": "boolean"}, "Ask the judge, where one is configured, about a match."),
     "threshold": (_SHARE, "The score to reach."),
     "rules": (_TEXTS, "Globs over detector ids to count."),
     "except_rules": (_TEXTS, "Globs over detector ids not to count."),

@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from rune_server.auth import csrf
+from rune_server.auth.client import client_of
 from rune_server.dashboard import formats
-from rune_server.dashboard.clients import client_of
 from rune_server.dashboard.render import Reader, reader
 from rune_server.errors import InvalidError, UnauthenticatedError
 
@@ -122,7 +122,7 @@ class View:
     @property
     def client(self) -> Client:
         """Where the request comes from."""
-        return client_of(self.platform, self.request)
+        return client_of(self.platform.settings, self.request.scope)
 
     @property
     def zone_choice(self) -> str:
@@ -260,10 +260,3 @@ class View:
         except (ValueError, TypeError, binascii.Error):
             return []
         return [("bad" if tone == "bad" else "good", str(text))]
-
-
-def local_path(path: str) -> str:
-    """``path`` if it is one of this site, else ``/``: no open redirect after signing in."""
-    if not path.startswith("/") or path.startswith(("//", "/\\")) or "\\" in path:
-        return "/"
-    return path if all(character.isprintable() for character in path) else "/"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import StreamingResponse
 
-from rune_server import audit
+from rune_server import audit, rights
 from rune_server.actor import Permission
 from rune_server.dashboard import choice
 from rune_server.dashboard.view import Page
@@ -129,6 +129,28 @@ async def _json(view: View, chosen: EventFilter) -> AsyncIterator[bytes]:
         yield b"\n".join(batch) + b"\n"
 
 
+async def everything(view: View) -> Response:
+    """All that is kept about the organisation, or about one agent of it."""
+    agent_id = view.parameter("agent") or None
+    lines = await rights.export(view.platform, view.actor, agent_id=agent_id)
+    kind = "rune-agent" if agent_id else "rune-organisation"
+    return StreamingResponse(
+        _blocks(lines),
+        media_type="application/x-ndjson",
+        headers={"content-disposition": f'attachment; filename="{kind}-{view.now:%Y-%m-%d}.jsonl"'},
+    )
+
+
+async def _blocks(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    held: list[bytes] = []
+    async for line in lines:
+        held.append(line)
+        if len(held) >= _BATCH:
+            yield b"".join(held)
+            held.clear()
+    yield b"".join(held)
+
+
 def _download(body: AsyncIterator[bytes], media_type: str, suffix: str, view: View) -> Response:
     name = f"rune-events-{view.now:%Y-%m-%d}.{suffix}"
     return StreamingResponse(
@@ -140,5 +162,6 @@ def _download(body: AsyncIterator[bytes], media_type: str, suffix: str, view: Vi
 
 PAGES = (
     Page("/events/export.csv", as_csv, needs=Permission.EVENTS_READ, section="events"),
+    Page("/settings/export", everything, needs=Permission.DATA_EXPORT, section="settings"),
     Page("/events/export.json", as_json, needs=Permission.EVENTS_READ, section="events"),
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from rune_server import audit
+from rune_server import audit, rights
 from rune_server.accounts import invitations, members, organisations, plans
 from rune_server.actor import SDK_PERMISSIONS, Permission, Role
 from rune_server.auth import keys
@@ -174,6 +174,9 @@ async def _settings(view: View, error: ProblemError | None = None) -> Response:
         status=200 if error is None else error.status,
         title="Settings",
         organisation=found,
+        erasures=await rights.erasures(view.platform, view.actor)
+        if view.may(Permission.DATA_ERASE)
+        else [],
         plan=plans.PLANS[found.plan],
         usage=usage,
         used=sum(day.events for day in usage),
@@ -195,6 +198,26 @@ async def change(view: View) -> Response:
     except ProblemError as error:
         return await _settings(view, error)
     return view.go("/settings", "Saved.")
+
+
+async def erase_agent(view: View) -> Response:
+    """Remove everything about one agent."""
+    try:
+        await rights.erase_agent(view.platform, view.actor, await view.text("agent_id"))
+    except ProblemError as error:
+        return await _settings(view, error)
+    return view.go("/settings", "Erased. A second pass follows for what lay in a spool.")
+
+
+async def erase_organisation(view: View) -> Response:
+    """Remove the organisation and everything about it."""
+    try:
+        await rights.erase_organisation(
+            view.platform, view.actor, confirm=await view.text("confirm")
+        )
+    except ProblemError as error:
+        return await _settings(view, error)
+    return view.go("/", "The organisation was deleted, with everything in it.")
 
 
 def uuid_of(view: View, name: str) -> UUID:
@@ -232,6 +255,20 @@ PAGES = (
     # Everybody may remove themselves: the service decides.
     Page("/members/{user_id}/remove", remove_member, "POST", section="members"),
     Page("/audit", audit_log, needs=Permission.AUDIT_READ, section="audit"),
+    Page(
+        "/settings/erase-agent",
+        erase_agent,
+        "POST",
+        needs=Permission.DATA_ERASE,
+        section="settings",
+    ),
+    Page(
+        "/settings/delete",
+        erase_organisation,
+        "POST",
+        needs=Permission.DATA_ERASE,
+        section="settings",
+    ),
     Page("/settings", settings, needs=Permission.ORGANISATION_READ, section="settings"),
     Page("/settings", change, "POST", needs=Permission.ORGANISATION_WRITE, section="settings"),
 )

@@ -278,7 +278,8 @@ async def roll_back(view: View) -> Response:
         version=await view.number("version"),
     )
     return view.go(
-        f"/policies/{policy.id}/rollout", f"Back to revision {changed.published_revision}."
+        f"/policies/{policy.id}/rollout",
+        f"Rolled back: revision {changed.published_revision} holds the earlier text.",
     )
 
 

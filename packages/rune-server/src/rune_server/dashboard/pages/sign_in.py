@@ -8,10 +8,11 @@ from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse
 
 from rune_server.accounts import invitations, users
-from rune_server.auth import cookies, reset, sessions, sign_in
+from rune_server.auth import cookies, providers, reset, sessions, sign_in
+from rune_server.auth.redirect import local_path
 from rune_server.dashboard.links import query
 from rune_server.dashboard.reading import ORGANISATION_COOKIE
-from rune_server.dashboard.view import Page, local_path
+from rune_server.dashboard.view import Page
 from rune_server.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
     from rune_server.auth.sign_in import SignInStep
     from rune_server.dashboard.view import View
+
+
+PROBLEMS = {
+    "oauth": "Signing in there did not work. Try again.",
+    "oauth_unknown": "There is no account for you here. Ask for an invitation.",
+    "oauth_unproven": "There is an account with this address. Sign in with its password first.",
+    "not_found": "This way of signing in is not set up here.",
+    "rate_limited": "Too many attempts. Try again in a few minutes.",
+}
+"""What ``/sign-in?problem=…`` says; the way back from a provider names codes, never text."""
 
 
 async def form(view: View) -> Response:
@@ -37,17 +48,21 @@ def _form(view: View, error: ProblemError | None = None, email: str = "") -> Res
         title="Sign in to Rune",
         next=local_path(view.parameter("next", "/")),
         error=error,
+        problem=_problem(view.parameter("problem")),
         email=email,
         registration=view.platform.settings.registration,
         providers=_providers(view),
     )
 
 
+def _problem(code: str) -> str:
+    return PROBLEMS.get(code, "That did not work. Try again.") if code else ""
+
+
 def _providers(view: View) -> list[tuple[str, str]]:
     """OAuth providers that the operator has set up: name, label."""
-    settings = view.platform.settings
-    known = (("github", "GitHub"), ("google", "Google"))
-    return [each for each in known if getattr(settings, f"{each[0]}_client_id", "")]
+    labels = {"github": "GitHub", "google": "Google"}
+    return [(name, labels[name]) for name in providers.configured(view.platform.settings)]
 
 
 async def with_password(view: View) -> Response:

@@ -1,6 +1,7 @@
 // Go to anything: pages at once, agents and policies as the server finds them.
 let timer = 0;
 let asked = 0;
+let shown = null;
 
 const dialog = () => document.getElementById("palette");
 const list = () => document.getElementById("palette-list");
@@ -23,10 +24,19 @@ async function load(query) {
     if (mine !== asked || !answer.ok) return;
     // The server's own template, escaped there; scripts in it would not run.
     list().innerHTML = await answer.text();
+    shown = query;
     select(0);
   } catch {
     list().textContent = "The server cannot be reached.";
   }
+}
+
+// What is shown may still be for less than what was typed.
+async function go() {
+  const field = document.getElementById("palette-input");
+  clearTimeout(timer);
+  if (shown !== field.value) await load(field.value);
+  list().querySelector('[aria-selected="true"]')?.click();
 }
 
 function select(index) {
@@ -52,7 +62,7 @@ export function startPalette() {
     const at = all.findIndex((one) => one.getAttribute("aria-selected") === "true");
     if (event.key === "ArrowDown") select(Math.min(all.length - 1, at + 1));
     else if (event.key === "ArrowUp") select(Math.max(0, at - 1));
-    else if (event.key === "Enter") all[at]?.click();
+    else if (event.key === "Enter") go();
     else return;
     event.preventDefault();
   });

@@ -101,6 +101,24 @@ async def test_a_function_reads_and_adds_what_may_pass(shield: Shield, asynchron
     assert KEY not in repr(list(graph.checkpointer.list(None)))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("ai", f"it is {KEY}"),
+        [("ai", f"it is {KEY}")],
+        {"role": "assistant", "content": f"it is {KEY}"},
+        [{"role": "assistant", "content": f"it is {KEY}"}],
+        [AIMessage("fine"), ("ai", f"it is {KEY}")],
+    ],
+)
+def test_messages_in_short_forms_are_read(shield: Shield, said: Any) -> None:
+    def write(state: MessagesState) -> dict[str, Any]:
+        return {"messages": said}
+
+    state = one_node(shield_node(write, shield)).invoke(start(), thread())
+    assert state["messages"][-1].text == "it is [FAKE]"
+
+
 def test_other_keys_are_what_they_are_said_to_be(shield: Shield) -> None:
     class State(TypedDict, total=False):
         question: str

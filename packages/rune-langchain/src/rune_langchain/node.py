@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, Send
@@ -184,7 +184,7 @@ def _over_update(update: Any, guard: Guard, told: Mapping[str, Surface]) -> Walk
             used = yield from over_documents(value)
             used = value if len(used) == len(value) and same(value, used) else used
         else:
-            used = yield from _over_messages_in(value, guard)
+            used = yield from _over_messages_in(_read(value) if key == _MESSAGES else value, guard)
         if used is not value:
             changed[key] = used
     return {**update, **changed} if changed else update
@@ -207,6 +207,16 @@ def _over_messages_in(value: Any, guard: Guard) -> Walk[Any]:
         return value
     kept = yield from each(_over_message(message, guard) for message in value)
     return value if same(value, kept) else kept
+
+
+def _read(value: Any) -> Any:
+    """Messages in short forms, such as ``("ai", "hello")``, as the graph will read them."""
+    if isinstance(value, BaseMessage) or _listed(value):
+        return value
+    try:
+        return convert_to_messages(value if isinstance(value, list) else [value])
+    except (ValueError, TypeError, NotImplementedError):
+        return value  # an Overwrite, or what the graph will refuse as well
 
 
 def _over_message(message: Any, guard: Guard) -> Walk[Any]:

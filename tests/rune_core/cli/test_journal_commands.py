@@ -105,6 +105,17 @@ def test_show_prints_one_with_content_and_erase_deletes(
     assert "RUNE_JOURNAL_ENABLED=1" in gone.stderr
 
 
+def test_doctor_says_whether_content_is_kept(
+    rune: Invoke, monkeypatch: pytest.MonkeyPatch, happened: dict[str, str]
+) -> None:
+    monkeypatch.setenv("RUNE_JOURNAL_ENABLED", "1")
+    kept = rune("doctor").stdout
+    assert "kept: content, encrypted" in kept
+    assert "7 entries" in kept
+    next(Path("../state/journal").resolve().glob("*.runej")).write_bytes(b"broken" * 20)
+    assert "no journal segment" in rune("doctor").stdout
+
+
 # -- backtest
 
 

@@ -62,7 +62,7 @@ def test_what_is_put_in_comes_out_the_most_important_and_oldest_first(spool):
     found = claimed(spool, 4)
     assert [one.event_id for one in found] == [rows[i].event_id for i in (1, 4, 2, 0)]
     assert found[0].body == rows[1].body
-    spool.done(one.id for one in found)
+    spool.done(found)
     assert spool.figures().by_category == {"scan": 1}
     assert [one.event_id for one in claimed(spool)] == [rows[3].event_id]
 
@@ -89,8 +89,8 @@ def test_a_clock_that_jumps_frees_what_is_held_and_loses_nothing(spool, monkeypa
     monkeypatch.setattr(time, "time", lambda: now + jump)
     again = claimed(spool, run="other")
     assert [each.id for each in again] == [each.id for each in held]
-    spool.done(each.id for each in held)
-    spool.done(each.id for each in again)
+    spool.done(held)
+    spool.done(again)
     assert spool.figures().depth == 0
     assert spool.figures().oldest_seconds == 0
 
@@ -164,7 +164,7 @@ def test_whatever_happens_every_event_is_somewhere(tmp_path_factory, steps):
         elif step == "claim":
             held += claimed(spool, 3)
         elif step == "done" and held:
-            spool.done([held.pop().id])
+            spool.done([held.pop()])
             done += 1
         elif step == "back" and held:
             spool.back("r", [held.pop().id])
@@ -212,6 +212,22 @@ def test_a_damaged_file_is_set_aside_and_what_is_lost_is_counted(tmp_path):
     spool.close()
 
 
+def test_what_was_under_way_when_the_damage_came_takes_nobody_else_along(tmp_path):
+    """Numbers begin anew in the new file: an event is told by its id as well."""
+    spool = spool_in(tmp_path)
+    spool.put("r", [row(), row()])
+    held = claimed(spool)
+    spool.close()
+    spool.path.write_bytes(b"no" * 5000)
+    fresh = [row(), row()]
+    spool.put("r", fresh)
+    spool.done(held[:1])
+    spool.bury([Verdict(held[1], "bad", "no")])
+    assert [each.event_id for each in claimed(spool)] == [each.event_id for each in fresh]
+    assert spool.dead_letters() == []
+    spool.close()
+
+
 @pytest.mark.parametrize("where", [0.3, 0.6, 0.9])
 def test_what_can_be_read_of_a_damaged_file_is_saved(tmp_path, where):
     told = []
@@ -226,7 +242,7 @@ def test_what_can_be_read_of_a_damaged_file_is_saved(tmp_path, where):
         file.write(b"\xa5" * 20_000)
     for _ in range(40):  # the damage is met when its pages are
         held = claimed(spool, 20)
-        spool.done(each.id for each in held)
+        spool.done(held)
         if told:
             break
     left = {each.event_id for each in claimed(spool, 10_000)}
@@ -326,7 +342,7 @@ sent = 0
 for _ in range(40):
     spool.put(sys.argv[3], [row() for _ in range(10)])
     held = claimed(spool, 5, sys.argv[3])
-    spool.done(each.id for each in held)
+    spool.done(held)
     sent += len(held)
     for each in held:
         print(each.event_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,6 +66,8 @@ def test_other_things_from_a_script(rune) -> None:
     assert rune.get_stats()["events"] == 0
     assert {each["action"] for each in rune.list_audit_entries(limit=1)} >= {"agent.registered"}
     assert rune.get_caller()["kind"] == "key"
+    lines = b"".join(rune.export_data()).splitlines()
+    assert json.loads(lines[-1])["table"] == "end"
 
 
 def test_the_same_awaited(running) -> None:

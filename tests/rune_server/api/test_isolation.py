@@ -70,7 +70,7 @@ async def test_strangers_see_and_change_nothing(platform, client, clock) -> None
             "a person": (owner, {404}),
             "a key that names us": ({**theirs.key, "x-rune-organisation": ours_id}, {403}),
             "a person that names us": ({**owner, "x-rune-organisation": ours_id}, {404}),
-            "an unknown key": ({"x-rune-key": "rune_live_" + "x" * 43}, {401}),
+            "an unknown key": ({"x-rune-key": "rune_live_" + "x" * 43}, {401, 429}),
             "half a session": ({"cookie": owner["cookie"][:-3] + "xxx"}, {401}),
         }
         for who, (headers, expected_statuses) in callers.items():
@@ -194,3 +194,15 @@ def test_an_operation_without_a_known_parameter_fails() -> None:
     new = Operation("new", "POST", "/v1/new/{new_id}", "", ("new_id",), True, False)
     with pytest.raises(AssertionError, match="new_id"):
         new.request({})
+
+
+async def test_guessing_keys_is_slowed_down(client) -> None:
+    """An address may try thirty at once where it may send 200 requests a second; here ten times."""
+    for number in range(2000):
+        headers = {"x-rune-key": f"rune_live_{number:043d}"}
+        answer = await client.get("/v1/me", headers=headers)
+        if answer.status_code != 401:
+            break
+    assert number >= 300
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1

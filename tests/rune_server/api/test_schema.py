@@ -16,7 +16,7 @@ PHASES = os.environ.get("RUNE_SCHEMATHESIS_PHASES", "fuzzing")
 EXAMPLES = os.environ.get("RUNE_SCHEMATHESIS_EXAMPLES", "3")
 
 
-def test_schemathesis_finds_no_failure(running) -> None:
+def test_schemathesis_finds_no_failure(running, tmp_path) -> None:
     url, given = running
     done = subprocess.run(
         [
@@ -28,6 +28,7 @@ def test_schemathesis_finds_no_failure(running) -> None:
             *("--exclude-operation-id", "revoke_key", "--no-color"),
         ],
         check=False,
+        cwd=tmp_path,  # where it keeps what it found
         capture_output=True,
         text=True,
     )
@@ -68,6 +69,20 @@ def test_what_is_not_there_is_a_problem(running) -> None:
         assert answer.json()["status"] == status
     allowed = httpx.post(f"{url}/v1/alert-rules/x", headers=headers).headers["Allow"]
     assert allowed == "DELETE, GET, PUT"
+
+
+def test_times_are_those_that_stores_know(running) -> None:
+    url, given = running
+    headers = {"X-Rune-Key": given["fuzzed"]["all"]}
+    for path in ("/v1/stats", "/v1/stats/series", "/v1/events", "/v1/sessions"):
+        for moment in (
+            "0369-06-07T00:52:52-04:13",
+            "9999-12-31T23:59:59-12:00",
+            "1969-01-01T00:00:00Z",
+        ):
+            query = {"until": moment}
+            answer = httpx.get(url + path, params=query, headers=headers)
+            assert answer.status_code == 422, path
 
 
 def test_bodies_have_bounds(running) -> None:

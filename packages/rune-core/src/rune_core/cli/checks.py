@@ -62,6 +62,7 @@ def all_checks() -> list[Check]:
         return checks
     checks.append(Check("configuration", "settings", "ok", "can be used"))
     made = config
+    from rune_core.cli.journal_checks import journal
     from rune_core.cli.server_checks import server
     from rune_core.cli.spool_checks import spool
     from rune_core.cli.tool_checks import tools
@@ -75,6 +76,7 @@ def all_checks() -> list[Check]:
             ("events", lambda: _events(made)),
             ("events", lambda: spool(made)),
             ("tools", lambda: tools(made)),
+            ("journal", lambda: journal(made)),
             ("plug-ins", lambda: _plugins(made)),
             ("frameworks", _frameworks),
         ]

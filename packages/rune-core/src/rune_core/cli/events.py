@@ -317,7 +317,7 @@ def _adopt(name: str, target: Spool, config: ShieldConfig) -> int:
         source.sweep()
         while batch := source.claim("adopt", 500, 10_000_000):
             target.put("", [Row(*held[1:]) for held in batch])
-            source.done(held.id for held in batch)
+            source.done(batch)
             moved += len(batch)
     return moved
 

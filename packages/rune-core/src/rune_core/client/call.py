@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 One = TypeVar("One")
 Many = TypeVar("Many")
 Nothing = TypeVar("Nothing")
+Pieces = TypeVar("Pieces")
 
 
 class Unset:
@@ -83,7 +84,7 @@ class Call:
         return replace(self, query={**self.query, "cursor": cursor})
 
 
-class Sender(ABC, Generic[One, Many, Nothing]):
+class Sender(ABC, Generic[One, Many, Nothing, Pieces]):
     """What the operations rest on: sends a call and gives what came back."""
 
     @abstractmethod
@@ -97,6 +98,10 @@ class Sender(ABC, Generic[One, Many, Nothing]):
     @abstractmethod
     def _nothing(self, call: Call) -> Nothing:
         """Only that it was done."""
+
+    @abstractmethod
+    def _pieces(self, call: Call) -> Pieces:
+        """A file, piece by piece."""
 
 
 def _query(value: object) -> str:

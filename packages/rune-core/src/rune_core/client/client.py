@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rune_core.server_answer import Answer
 
 
-class RuneClient(Operations[dict[str, Any], Iterator[dict[str, Any]], None]):
+class RuneClient(Operations[dict[str, Any], Iterator[dict[str, Any]], None, Iterator[bytes]]):
     """Speaks to the management API. Threads may share it. Listings fetch page after page.
 
     Args:
@@ -66,6 +66,10 @@ class RuneClient(Operations[dict[str, Any], Iterator[dict[str, Any]], None]):
                 return
             call = call.after(page["next_cursor"])
 
+    def _pieces(self, call: Call) -> Iterator[bytes]:
+        with self.connection.open(call.method, call.target, headers=call.headers) as response:
+            yield from response.iter_bytes()
+
     def _nothing(self, call: Call) -> None:
         self.connection.request(
             call.method, call.target, content=call.content, headers=call.headers
@@ -73,7 +77,12 @@ class RuneClient(Operations[dict[str, Any], Iterator[dict[str, Any]], None]):
 
 
 class AsyncRuneClient(
-    Operations[Awaitable[dict[str, Any]], AsyncIterator[dict[str, Any]], Awaitable[None]]
+    Operations[
+        Awaitable[dict[str, Any]],
+        AsyncIterator[dict[str, Any]],
+        Awaitable[None],
+        AsyncIterator[bytes],
+    ]
 ):
     """``RuneClient`` on an event loop: ``await`` single answers, ``async for`` over listings."""
 
@@ -112,6 +121,13 @@ class AsyncRuneClient(
             if page.get("next_cursor") is None:
                 return
             call = call.after(page["next_cursor"])
+
+    async def _pieces(self, call: Call) -> AsyncIterator[bytes]:
+        async with self.connection.aopen(
+            call.method, call.target, headers=call.headers
+        ) as response:
+            async for piece in response.aiter_bytes():
+                yield piece
 
     async def _nothing(self, call: Call) -> None:
         await self.connection.arequest(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rune_core.client.call import UNSET, Call, Many, Nothing, One, Sender, Unset
+from rune_core.client.call import UNSET, Call, Many, Nothing, One, Pieces, Sender, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 
-class Operations(Sender[One, Many, Nothing]):
+class Operations(Sender[One, Many, Nothing, Pieces]):
     """A method an operation. An argument that is not given is left to the server."""
 
     def list_agents(
@@ -355,6 +355,22 @@ class Operations(Sender[One, Many, Nothing]):
     ) -> Many:
         """What was done by whom, the newest first."""
         return self._many(Call("GET", "/v1/audit", query={"action": action, "limit": limit}))
+
+    def list_erasures(self) -> Many:
+        """Erasures that were asked for, the newest first."""
+        return self._many(Call("GET", "/v1/data/erasures"))
+
+    def erase_data(
+        self, *, agent_id: str | Unset | None = UNSET, confirm: str | Unset | None = UNSET
+    ) -> One:
+        """Erase an agent, or the whole organisation. There is no way back but a back-up."""
+        return self._one(
+            Call("POST", "/v1/data/erasures", body={"agent_id": agent_id, "confirm": confirm})
+        )
+
+    def export_data(self, *, agent_id: str | Unset = UNSET) -> Pieces:
+        """Everything that is kept, as JSON lines. The last line's table is `end`."""
+        return self._pieces(Call("GET", "/v1/data/export", query={"agent_id": agent_id}))
 
     def list_events(
         self,

@@ -39,21 +39,29 @@ class Reserve:
         self._size = 0
         self._out: dict[int, Row] = {}
         self._next = -1
+        self._moving = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._rows)) + len(self._out)
+        with self._lock:
+            return sum(map(len, self._rows)) + len(self._out) + self._moving
 
-    def put(self, rows: Iterable[Row]) -> list[Loss]:
-        """Add events; what had to go for them."""
+    def put(self, rows: Sequence[Row], *, oldest: bool = False) -> list[Loss]:
+        """Add events; what had to go for them.
+
+        Args:
+            rows: The events.
+            oldest: They were here before, and are older than what is here.
+        """
         gone: list[Loss] = []
         with self._lock:
-            for row in rows:
-                self._rows[row.priority].append(row)
+            for row in reversed(rows) if oldest else rows:
+                held = self._rows[row.priority]
+                (held.appendleft if oldest else held.append)(row)
                 self._size += len(row.body)
             while sum(map(len, self._rows)) > self._max_rows or self._size > self._max_bytes:
-                oldest = next(rows for rows in self._rows if rows).popleft()
-                self._size -= len(oldest.body)
-                gone.append(Loss("memory_full", oldest.category, 1))
+                first = next(rows for rows in self._rows if rows).popleft()
+                self._size -= len(first.body)
+                gone.append(Loss("memory_full", first.category, 1))
         return gone
 
     def claim(self, most: int, max_bytes: int, without: Collection[str] = ()) -> list[Held]:
@@ -93,10 +101,16 @@ class Reserve:
                 self._size += len(row.body)
 
     def drain(self) -> Sequence[Row]:
-        """Everything that is not claimed, taken out."""
+        """Everything that is not claimed, taken out. Counts as here until ``moved``."""
         with self._lock:
             rows = [row for each in self._rows for row in each]
             for each in self._rows:
                 each.clear()
             self._size = 0
+            self._moving += len(rows)
         return rows
+
+    def moved(self, rows: Sequence[Row]) -> None:
+        """Rows that were taken out are somewhere else now, or here again."""
+        with self._lock:
+            self._moving -= len(rows)

@@ -163,9 +163,9 @@ class Spool:
 
         return self._do(work)
 
-    def done(self, ids: Iterable[int]) -> None:
+    def done(self, events: Iterable[Held]) -> None:
         """The server has them."""
-        self._do(lambda db: self._delete(db, ids))
+        self._do(lambda db: self._delete(db, [(held.id, held.event_id) for held in events]))
 
     def back(self, run: str, ids: Iterable[int]) -> None:
         """Let go of events that could not be delivered now."""
@@ -188,7 +188,7 @@ class Spool:
         def work(db: sqlite3.Connection) -> list[Loss]:
             now = time.time()
             for event, code, reason in verdicts:
-                if not self._delete(db, [event.id]):
+                if not self._delete(db, [(event.id, event.event_id)]):
                     continue  # another process did it
                 db.execute(
                     "INSERT INTO dead (event_id, category, priority, at, code, reason, body) "
@@ -233,7 +233,10 @@ class Spool:
                 return _record(db, losses)
 
             found += self._do(work)
-            dead.remove()
+            try:
+                dead.remove()
+            except OSError:
+                continue  # it was accounted for; the file is looked at again later
             self.leave(dead.id)
         return found
 
@@ -341,12 +344,14 @@ class Spool:
         counts = Counter(row.category for row in rows)
         _total(db, {category: (count, sizes[category]) for category, count in counts.items()})
 
-    def _delete(self, db: sqlite3.Connection, ids: Iterable[int]) -> int:
+    def _delete(self, db: sqlite3.Connection, events: Iterable[tuple[int, str]]) -> int:
+        """Remove events by number and id: after a damage the numbers begin anew."""
         gone = 0
         change: dict[str, tuple[int, int]] = {}
-        for one in ids:
+        for one, event_id in events:
             row = db.execute(
-                "SELECT category, length(body) FROM events WHERE id = ?", (one,)
+                "SELECT category, length(body) FROM events WHERE id = ? AND event_id = ?",
+                (one, event_id),
             ).fetchone()
             if row is None:
                 continue  # another process was faster
@@ -365,19 +370,19 @@ class Spool:
         """Make room."""
         row = db.execute("SELECT sum(count), sum(bytes) FROM totals").fetchone()
         rows, size = row[0] or 0, row[1] or 0
-        gone: list[int] = []
+        gone: list[tuple[int, str]] = []
         counts: Counter[str] = Counter()
         for priority in range(PRIORITIES):
             if rows <= self._max_rows and size <= self._max_bytes:
                 break
-            for one, category, length in db.execute(
-                "SELECT id, category, length(body) FROM events "
+            for one, event_id, category, length in db.execute(
+                "SELECT id, event_id, category, length(body) FROM events "
                 "WHERE priority = ? AND holder IS NULL ORDER BY id",
                 (priority,),
             ):
                 if rows <= self._max_rows and size <= self._max_bytes:
                     break
-                gone.append(one)
+                gone.append((one, event_id))
                 counts[category] += 1
                 rows -= 1
                 size -= length

@@ -29,7 +29,8 @@ ENDING = ".v1.db"
 """The number is the layout's: a file of another layout is left alone."""
 BUSY_SECONDS = 5.0
 """How long another process may keep the file locked. Waited for on our threads only."""
-FORK_WAIT = 5.0
+FORK_WAIT = 1.0
+"""How long a fork of the host may have to wait for a transaction of ours."""
 KEPT_ASIDE = 3
 SCHEMA = """
 CREATE TABLE events (
@@ -155,7 +156,6 @@ class SpoolFile:
     # -- inside
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        db: sqlite3.Connection | None = None
         try:
             db = self._opened()
             db.execute("BEGIN IMMEDIATE")
@@ -164,9 +164,9 @@ class SpoolFile:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0)
             inode = self._inode
-            if db is not None:
+            if self._db is not None:
                 with suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
+                    self._db.execute("ROLLBACK")
             if code & 0xFF in _DAMAGED:
                 self._close()
                 raise _DamagedError(inode) from None
@@ -177,7 +177,11 @@ class SpoolFile:
         except OSError as error:
             import errno
 
+            self._close()
             raise SpoolError(errno.errorcode.get(error.errno or 0, "OSError")) from None
+        except BaseException:
+            self._close()  # whatever it is, no transaction may be left open
+            raise
         return result
 
     def _opened(self) -> sqlite3.Connection:

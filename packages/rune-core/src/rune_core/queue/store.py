@@ -68,7 +68,7 @@ class Store:
         """Why the spool cannot be written; empty while it can."""
         self._closed_until = float("-inf")
         self._swept_at = float("-inf")
-        self._sent: list[int] = []
+        self._sent: list[Held] = []
         self._unrecorded: list[Loss] = []
         self.reserve.reset()
 
@@ -103,10 +103,7 @@ class Store:
                 self._recover()
                 self._lost(gone)
                 return
-        gone = self.reserve.put(rows)
-        # What leaves the reserve uncounted by the spool has to be counted here.
-        self._settle(Counter(loss.category for loss in gone))
-        self._lose(gone)
+        self._overflow(self.reserve.put(rows))
 
     def lost_before(self, losses: Sequence[Loss]) -> None:
         """Count events of this run that were lost on their way here."""
@@ -139,19 +136,19 @@ class Store:
 
     def done(self, batch: Iterable[Held]) -> None:
         """The server has them."""
-        kept = [held.id for held in batch]
-        here = self.reserve.done(kept)
+        events = list(batch)
+        here = self.reserve.done(held.id for held in events)
         self._settle(Counter(row.category for row in here))
-        ids = [one for one in kept if one > 0]
-        if not ids:
+        events = [held for held in events if held.id > 0]
+        if not events:
             return
         try:
-            self.spool.done(ids)
+            self.spool.done(events)
         except SpoolError as error:
             # They stay held by this run, and are taken out when that works again. Should the
             # process die before, they are sent twice, which the server takes as once.
             with self._owing:
-                self._sent += ids
+                self._sent += events
             self._fail(error)
 
     def back(self, batch: Iterable[Held]) -> None:
@@ -212,6 +209,7 @@ class Store:
                 self._recover()
             except SpoolError:
                 left = self.reserve.drain()
+                self.reserve.moved(left)
                 self._settle(Counter(row.category for row in left))
                 counts = Counter(row.category for row in left)
                 self._lose([Loss("unsaved", category, n) for category, n in counts.items()])
@@ -244,12 +242,14 @@ class Store:
                 self.spool.note(losses)
                 losses = []
             rows = self.reserve.drain()
-            if rows:
-                try:
+            try:
+                if rows:
                     self._lost(self.spool.put(self.run_id, rows))
-                except SpoolError:
-                    self.reserve.put(rows)
-                    raise
+            except SpoolError:
+                self._overflow(self.reserve.put(rows, oldest=True))
+                raise
+            finally:
+                self.reserve.moved(rows)
             if self._clock() - self._swept_at >= SWEEP_SECONDS:
                 self._swept_at = self._clock()
                 self._lost(self.spool.sweep())
@@ -272,6 +272,11 @@ class Store:
         if self.trouble:
             self.trouble = ""
             _log.info("the event spool can be used again")
+
+    def _overflow(self, gone: Sequence[Loss]) -> None:
+        """What leaves the reserve uncounted by the spool is counted here."""
+        self._settle(Counter(loss.category for loss in gone))
+        self._lose(gone)
 
     def _settle(self, counts: Mapping[str, int]) -> None:
         if self.run is not None:

@@ -124,11 +124,12 @@ def trace_call(
         more, one last entry with the path ``…`` stands for the rest and is ``untrusted``.
     """
     traced: list[TracedValue] = []
+    expected = _is_expected(tool, sources)
     for path, value in leaves(arguments):
         if len(traced) == MAX_LEAVES:
             traced.append(TracedValue("…", (_UNKNOWN,)))
             break
-        traced.append(TracedValue(path, trace_value(value, sources, tool)))
+        traced.append(TracedValue(path, trace_value(value, sources, tool, expected=expected)))
     return tuple(traced)
 
 
@@ -150,13 +151,22 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
             yield path, value
 
 
-def trace_value(value: object, sources: Sources, tool: str = "") -> tuple[Origin, ...]:
+def _is_expected(tool: str, sources: Sources) -> bool:
+    """Whether the user asked for this kind of call, or told the agent to do what a text says."""
+    return sources.user_delegates() or (bool(tool) and sources.user_asks_for(tool))
+
+
+def trace_value(
+    value: object, sources: Sources, tool: str = "", *, expected: bool = False
+) -> tuple[Origin, ...]:
     """Where one scalar came from.
 
     Args:
         value: A string, number, bytes, boolean or None.
         sources: What the session has read.
         tool: The tool it is passed to, for ``Origin.asked``.
+        expected: Whether the user's words led to expect such a call. Then it is no sign that layer
+            2 finds orders in the text that it came from.
     """
     if value is None or isinstance(value, bool):
         return (_MODEL,)
@@ -164,7 +174,7 @@ def trace_value(value: object, sources: Sources, tool: str = "") -> tuple[Origin
         value = bytes(value).decode("utf-8", "replace")
     if isinstance(value, int | float):
         return _trace_number(
-            format(value, "f") if isinstance(value, float) else str(value), sources, tool
+            format(value, "f") if isinstance(value, float) else str(value), sources, tool, expected
         )
     text = str(value)
     whole = squash(text)
@@ -175,7 +185,7 @@ def trace_value(value: object, sources: Sources, tool: str = "") -> tuple[Origin
     origins: dict[tuple[OriginKind, int], Origin] = {}
     unknown = False
     for part in _parts_of_all_readings(text):
-        origin = _trace_part(part, sources, tool)
+        origin = _trace_part(part, sources, tool, expected)
         if origin is None:
             # A phrase the model worded itself proves nothing about where its parts came from.
             unknown |= part.kind is not PartKind.PHRASE
@@ -220,7 +230,7 @@ def _from_base64(run: str) -> bytes:
     return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 
 
-def _trace_number(text: str, sources: Sources, tool: str) -> tuple[Origin, ...]:
+def _trace_number(text: str, sources: Sources, tool: str, expected: bool) -> tuple[Origin, ...]:
     key = number_key(text)
     if not key:
         return (_MODEL,)
@@ -230,13 +240,13 @@ def _trace_number(text: str, sources: Sources, tool: str) -> tuple[Origin, ...]:
         return (_MODEL,)
     kind = PartKind.IDENTIFIER if len(key) >= 6 and "." not in key else PartKind.NUMBER
     for part in dict.fromkeys((Part(PartKind.NUMBER, key), Part(kind, key))):
-        origin = _trace_part(part, sources, tool)
+        origin = _trace_part(part, sources, tool, expected)
         if origin is not None:
             return (origin,)
     return (_UNKNOWN,) if sources.evicted else (_MODEL,)
 
 
-def _trace_part(part: Part, sources: Sources, tool: str) -> Origin | None:
+def _trace_part(part: Part, sources: Sources, tool: str, expected: bool) -> Origin | None:
     # The user's own words come first: what the user typed is never laid at a tool's door.
     if sources.find(part, Trust.USER):
         return _USER
@@ -251,20 +261,20 @@ def _trace_part(part: Part, sources: Sources, tool: str) -> Origin | None:
         source_id=sighting.source.id,
         span=sighting.span,
         part=part.kind,
-        instruction=_instruction_at(sighting, delegated=sources.user_delegates()),
+        instruction=_instruction_at(sighting, expected=expected),
         asked=bool(tool) and sources.text_asks_for(tool, sighting),
     )
 
 
-def _instruction_at(sighting: Sighting, *, delegated: bool) -> float:
-    # The model tells texts that give orders. Where the user told the agent to do what a text says,
-    # that a text does is what everybody expects; the wording of attacks still counts.
+def _instruction_at(sighting: Sighting, *, expected: bool) -> float:
+    # The model tells texts that ask for something. Bills and colleagues do so too, and where the
+    # user asked for the very kind of call, that says little; the wording of attacks still counts.
     return max(
         (
             finding.confidence
             for finding in sighting.source.findings
             if finding.threat in _INSTRUCTING
-            and not (delegated and finding.rule_id.startswith(MODEL_PREFIX))
+            and not (expected and finding.rule_id.startswith(MODEL_PREFIX))
             and finding.span.start < sighting.span.end
             and finding.span.end > sighting.span.start
         ),

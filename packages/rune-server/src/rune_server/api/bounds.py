@@ -10,16 +10,22 @@ import msgspec
 from rune_server.errors import (
     InvalidError,
     ProblemError,
+    RequestTimeoutError,
     TooLargeError,
-    UnavailableError,
+    TooManyRequestsError,
     UnsupportedError,
 )
+from rune_server.http import Request
+from rune_server.limits import Limit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from rune_server.limits import Taken
     from rune_server.platform import Platform
 
+NETWORK: Final = "rune.network"
+"""Where in the scope stands whom a request is from, as limits count."""
 MAX_BODY: Final = 8 * 1024 * 1024
 """A policy of a megabyte, with every character escaped."""
 MAX_QUERY: Final = 16_384
@@ -36,7 +42,10 @@ class Bounds:
 
     def __init__(self, app: ASGIApp, platform: Platform) -> None:
         self._app = app
+        self._platform = platform
         self._seconds = platform.settings.body_timeout_seconds
+        rate = platform.settings.ip_requests_per_second
+        self._per_address = Limit(rate, 2 * rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,6 +60,13 @@ class Bounds:
             await send(message)
 
         try:
+            request = Request(scope, self._platform.settings.trusted_proxies)
+            scope[NETWORK] = request.network
+            require(
+                self._platform.limits.take_here(f"address:{request.network}", self._per_address),
+                "address",
+                "too many requests from this address",
+            )
             _check(scope)
             body = await self._body(receive)
         except ProblemError as problem:
@@ -75,9 +91,17 @@ class Bounds:
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError:
-            raise UnavailableError(
-                "the body came too slowly", code="slow_body", retry_after=1
-            ) from None
+            raise RequestTimeoutError("the body came too slowly") from None
+
+
+def require(taken: Taken, name: str, detail: str) -> None:
+    """Go on only within a limit.
+
+    Raises:
+        TooManyRequestsError: It is used up.
+    """
+    if not taken.allowed:
+        raise TooManyRequestsError(detail, code=f"rate_limited_{name}", headers=taken.headers())
 
 
 def _check(scope: Scope) -> None:

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rune_core.client.call import UNSET, Call, Many, Nothing, One, Sender, Unset
+from rune_core.client.call import UNSET, Call, Many, Nothing, One, Pieces, Sender, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 
-class Operations(Sender[One, Many, Nothing]):
+class Operations(Sender[One, Many, Nothing, Pieces]):
     """A method an operation. An argument that is not given is left to the server."""
 '''
 _TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
@@ -106,9 +106,11 @@ def _returned(operation: dict[str, Any]) -> tuple[str, str]:
     for status, answer in operation["responses"].items():
         if not status.startswith("2"):
             continue
-        content = answer.get("content", {}).get("application/json")
-        if content is None:
+        if "content" not in answer:
             return "Nothing", "_nothing"
+        content = answer["content"].get("application/json")
+        if content is None:
+            return "Pieces", "_pieces"
         listed = content["schema"].get("$ref", "").rpartition("/")[2].startswith("Listed_")
         return ("Many", "_many") if listed else ("One", "_one")
     raise AssertionError(operation["operationId"])

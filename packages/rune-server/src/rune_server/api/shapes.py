@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 from fastapi import Header, Path, Query, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from rune_server.errors import PreconditionFailedError
 from rune_server.paging import DEFAULT_PAGE, MAX_PAGE, Page
@@ -51,6 +51,17 @@ IfMatch = Annotated[
     ),
 ]
 PAGE = DEFAULT_PAGE
+
+
+def _known_time(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment < _LATEST:
+        raise ValueError(f"must be from {_EARLIEST.year} to {_LATEST.year}")
+    return moment
+
+
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, AfterValidator(_known_time)]
+"""A time, with its time zone, that every store knows."""
 
 
 class Body(BaseModel):

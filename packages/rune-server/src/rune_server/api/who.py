@@ -13,8 +13,10 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from rune_server import actor as actors
 from rune_server.accounts import organisations
 from rune_server.actor import Actor, Permission
+from rune_server.api.bounds import NETWORK, require
 from rune_server.auth import csrf, sessions
 from rune_server.errors import ForbiddenError, InvalidError, UnauthenticatedError
+from rune_server.limits import Limit
 from rune_server.platform import Platform
 
 ORGANISATION_HEADER = "X-Rune-Organisation"
@@ -73,6 +75,9 @@ async def who(
     if raw is not None:
         grant = await platform.keys.grant(raw)
         if grant is None:
+            wrong = _wrong_keys(platform.settings.ip_requests_per_second)
+            taken = platform.limits.take_here(f"bad key:{request.scope[NETWORK]}", wrong)
+            require(taken, "bad_keys", "too many wrong keys from this address")
             raise UnauthenticatedError(
                 "the API key is unknown, expired or revoked",
                 code="key_unknown",
@@ -80,6 +85,9 @@ async def who(
             )
         if organisation is not None and organisation != grant.organisation_id:
             raise ForbiddenError("the key belongs to another organisation")
+        rate = platform.settings.key_requests_per_second
+        taken = platform.limits.take_here(f"key:{grant.key_id}", Limit(rate, 2 * rate))
+        require(taken, "key", "too many requests with this key")
         return Who(platform, actors.key(grant))
     signed_in = sessions.current(request)
     if signed_in is None:
@@ -92,6 +100,12 @@ async def who(
         organisation = await _only_one(platform, signed_in)
     actor = await organisations.actor_for(platform, signed_in, organisation)
     return Who(platform, actor, signed_in)
+
+
+def _wrong_keys(requests_per_second: int) -> Limit:
+    """How many wrong keys an address may try: by default one a second, after the first thirty."""
+    share = requests_per_second / 200
+    return Limit(per_second=share, burst=max(1.0, 30 * share))
 
 
 async def _only_one(platform: Platform, signed_in: sessions.SignedIn) -> UUID:
@@ -117,7 +131,8 @@ def operation(
         problems: Statuses besides those that every operation has.
         more: Further arguments of FastAPI's decorators.
     """
-    statuses = sorted({400, 401, 403, 422, 429, 503, *problems})
+    with_body = (408,) if 413 in problems else ()
+    statuses = sorted({400, 401, 403, 422, 429, 503, *problems, *with_body})
     extra = {} if permission is None else {"x-permission": str(permission)}
     return {
         "operation_id": name,
@@ -140,6 +155,7 @@ _PROBLEMS = {
     401: "No valid key or session.",
     403: "Known, but not allowed.",
     404: "Nothing of this id in the caller's organisation.",
+    408: "The body came too slowly.",
     409: "Does not fit with what is there.",
     412: "Changed since it was read.",
     413: "Too large.",

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_DEBT = 60.0
+"""Seconds. Nobody gets so far behind by asking: the clock went back, and locks nobody out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -67,9 +70,9 @@ def take(full_at: float, now: float, limit: Limit, cost: float) -> tuple[float, 
     Returns:
         The new ``full_at`` and the answer.
     """
+    if full_at > now + limit.burst / limit.per_second + MAX_DEBT:
+        full_at = now
     begin = max(full_at, now)
-    # A clock that went back must not lock anybody out for longer than a full bucket takes.
-    begin = min(begin, now + limit.burst / limit.per_second)
     needed = min(cost, limit.burst)
     wait = begin + needed / limit.per_second - now - limit.burst / limit.per_second
     allowed = wait <= 1e-9

@@ -32,7 +32,7 @@ for number, key in ipairs(KEYS) do
   local rate, burst = tonumber(ARGV[3 * number - 2]), tonumber(ARGV[3 * number - 1])
   local cost = tonumber(ARGV[3 * number])
   local begin = math.max(tonumber(redis.call('GET', key) or '0'), now)
-  begin = math.min(begin, now + burst / rate)
+  if begin > now + burst / rate + 60 then begin = now end
   local wait = begin + math.min(cost, burst) / rate - now - burst / rate
   if wait > 1e-6 then
     local left = math.max(0, burst - (begin - now) * rate)
@@ -57,11 +57,12 @@ class RedisLimits:
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
+        seconds: How long an answer may take.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float = _TIMEOUT) -> None:
         self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT
+            url, socket_timeout=seconds, socket_connect_timeout=seconds
         )
         self._script: Any = self._redis.register_script(_SCRIPT)
         self._local = MemoryLimits()

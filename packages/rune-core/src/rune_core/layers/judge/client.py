@@ -8,7 +8,6 @@ was sent or answered.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rune_core.forks import in_child, unforked
 from rune_core.version import VERSION
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     import httpx
@@ -176,6 +176,8 @@ class JudgeClient:
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
+            import ssl
+
             import certifi
 
             context = ssl.create_default_context()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from rune_server import alerts
 from rune_server.actor import Permission
@@ -33,6 +33,7 @@ from rune_server.api.shapes import (
     IfMatch,
     Limit,
     Listed,
+    Moment,
     Name,
     Text,
     listed,
@@ -142,7 +143,7 @@ class RuleBody(Body):
 class Mute(Body):
     """How long nobody is told."""
 
-    until: Annotated[AwareDatetime | None, Field(description="null ends the silence.")]
+    until: Annotated[Moment | None, Field(description="null ends the silence.")]
 
 
 class ChannelBody(Body):

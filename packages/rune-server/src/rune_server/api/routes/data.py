@@ -46,10 +46,14 @@ class ErasureShape(BaseModel):
     events: int
 
 
-@router.get(
-    "/export",
-    **operation("export_data", Permission.DATA_EXPORT, response_class=StreamingResponse),
-)
+_EXPORT = operation("export_data", Permission.DATA_EXPORT, response_class=StreamingResponse)
+_EXPORT["responses"][200] = {
+    "description": "Everything that is kept, a line of JSON for each thing.",
+    "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+}
+
+
+@router.get("/export", **_EXPORT)
 async def export_data(
     caller: Caller,
     agent_id: Annotated[

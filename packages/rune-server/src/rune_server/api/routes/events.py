@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import AwareDatetime
 
 from rune_server.actor import Permission
 from rune_server.analytics import EventFilter
@@ -17,6 +16,7 @@ from rune_server.api.shapes import (
     EventShape,
     Limit,
     Listed,
+    Moment,
     Name,
     SessionShape,
     Text,
@@ -28,7 +28,7 @@ from rune_server.errors import NotFoundError
 router = APIRouter(prefix="/v1", tags=["events"])
 READ = Permission.EVENTS_READ
 Names = Annotated[list[Name], Query(max_length=50)]
-Moment = Annotated[AwareDatetime | None, Query()]
+Time = Annotated[Moment | None, Query()]
 
 
 def event_filter(
@@ -53,8 +53,8 @@ def event_filter(
     min_risk: Annotated[float | None, Query(ge=0, le=1)] = None,
     degraded: bool | None = None,
     search: Annotated[Text | None, Query(max_length=200)] = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: Time = None,
+    until: Time = None,
 ) -> EventFilter:
     """Which events. Values of one parameter are alternatives, parameters add up."""
     return EventFilter(

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from rune_server import audit
 from rune_server.accounts import invitations, members, organisations
@@ -21,6 +21,7 @@ from rune_server.api.shapes import (
     Limit,
     Listed,
     MemberShape,
+    Moment,
     Name,
     NewInvitationShape,
     NewKeyShape,
@@ -41,7 +42,7 @@ class NewKeyBody(Body):
     permissions: Annotated[
         list[Permission], Field(min_length=1, max_length=50, description="At most your own.")
     ] = [Permission.EVENTS_WRITE, Permission.POLICIES_READ]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class RoleBody(Body):

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from rune_server.actor import Permission
 from rune_server.analytics import (
@@ -18,7 +17,7 @@ from rune_server.analytics import (
     Window,
 )
 from rune_server.api.routes.events import Chosen
-from rune_server.api.shapes import Listed, SeriesShape, UsageShape
+from rune_server.api.shapes import Listed, Moment, SeriesShape, UsageShape
 from rune_server.api.who import Caller, operation
 from rune_server.errors import UnprocessableError
 
@@ -29,10 +28,8 @@ MAX_SPAN = timedelta(days=400)
 
 def window_of(
     caller: Caller,
-    since: Annotated[
-        AwareDatetime | None, Query(description="By default a day before `until`.")
-    ] = None,
-    until: Annotated[AwareDatetime | None, Query(description="By default now.")] = None,
+    since: Annotated[Moment | None, Query(description="By default a day before `until`.")] = None,
+    until: Annotated[Moment | None, Query(description="By default now.")] = None,
     step: Annotated[
         int | None, Query(ge=1, le=604_800, description="Width of a point, in seconds.")
     ] = None,

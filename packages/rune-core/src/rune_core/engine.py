@@ -291,6 +291,7 @@ class Engine:
         if self._later is not None:
             # Before the events: it makes some.
             self._later.close(seconds / 2)
+            seconds = max(0.0, deadline - time.monotonic())
         self.judge_layer.close()
         if self.sync is not None:
             self.sync.stop()

@@ -115,7 +115,10 @@ class Guard:
             "redaction_style": style,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        config = ShieldConfig(**given, events_enabled=False, policy_reload_seconds=0)
+        # Files are looked at in bulk: none of them is sent to a judge.
+        config = ShieldConfig(
+            **given, events_enabled=False, policy_reload_seconds=0, l3_enabled=False
+        )
         config = replace(
             config,
             rule_folders=(*config.rule_folders, *rules),

@@ -37,15 +37,19 @@ class JudgeLayer:
     revision = "0"
 
     def __init__(self, config: ShieldConfig) -> None:
-        self.settings = JudgeSettings.of(config)
-        self._enabled = config.l3_enabled
+        self.settings = JudgeSettings.of(config) if config.l3_enabled else None
+        self._reason = (
+            "not configured"
+            if config.l3_enabled or config.judge_url is None
+            else "disabled by configuration"
+        )
         self._lock = Lock()
         self._judge: Judge | None = None
 
     @property
     def judge(self) -> Judge | None:
         """The judge, made by the first question; None when there is none to ask."""
-        if self.settings is None or not self._enabled:
+        if self.settings is None:
             return None
         if self._judge is None:
             with self._lock:
@@ -56,9 +60,7 @@ class JudgeLayer:
         return self._judge
 
     def skip_reason(self, _context: ScanContext | None, _findings: object) -> str | None:
-        if self.settings is None:
-            return "not configured"
-        return None if self._enabled else "disabled by configuration"
+        return self._reason if self.settings is None else None
 
     def scan(self, _text: str, _context: ScanContext) -> Found:
         raise RuntimeError("the judge is asked by the pipeline, not as a scanner")

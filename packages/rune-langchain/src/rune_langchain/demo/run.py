@@ -175,6 +175,7 @@ class DemoShield(Shield):
                 rule_folders=(),
                 events_enabled=False,
                 plugins_enabled=False,
+                l3_enabled=False,
             ),
             policy=policy,
         )

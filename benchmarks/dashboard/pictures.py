@@ -149,6 +149,10 @@ def _shoot(
     page.on("pageerror", lambda error: heard(str(error)))
     page.goto(url + address)
     page.wait_for_load_state("load")
+    if name == "event-drawer":
+        page.locator("#drawer .drawer-body").wait_for()
+    if name == "policy-dry-run":
+        page.locator("[hx-get] .table-wrap").wait_for()
     page.wait_for_timeout(700)
     page.screenshot(path=folder / f"{name}-{suffix}.png", full_page=name != "event-drawer")
     page.remove_listener("console", on_console)

@@ -60,6 +60,7 @@ def test_menus_dialogs_and_palette_are_accessible(as_role: Callable[..., Visit],
     page.locator("#palette-list [role=option]").first.wait_for()
     assert violations(page, axe) == []
     page.keyboard.press("Escape")
+    page.locator("#palette").wait_for(state="hidden")
     page.keyboard.press("?")
     page.locator("#help[open]").wait_for()
     assert violations(page, axe) == []

@@ -149,13 +149,12 @@ def spark_paths(values: Sequence[float], width: float = 100, height: float = 24)
 
 
 def change(now: float, before: float) -> str:
-    """``up 12% on the time before``, in words."""
+    """``12% more than before``, in words; ``before`` is the time of the same length before."""
     if not before:
-        return "none in the time before" if now else "none"
+        return "none before" if now else "none"
     share = (now - before) / before
     if abs(share) < 0.005:
-        return "as in the time before"
-    percent = f"{abs(share) * 100:.0f}%" if abs(share) < 9.995 else f"{abs(now / before):.0f} times"
-    if percent.endswith("times"):
-        return f"{percent} the time before"
-    return f"{'up' if share > 0 else 'down'} {percent} on the time before"
+        return "as before"
+    if share >= 9.995:
+        return f"{now / before:.0f} times as many as before"
+    return f"{abs(share) * 100:.0f}% {'more' if share > 0 else 'fewer'} than before"

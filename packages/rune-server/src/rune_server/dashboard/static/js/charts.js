@@ -3,7 +3,8 @@
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const plain = new Intl.NumberFormat("en");
 const drawn = new Map();
-const hidden = new Set();
+const KEPT = "rune.hidden-series";
+const hidden = new Set(JSON.parse(localStorage.getItem(KEPT) ?? "[]"));
 
 function load() {
   if (window.uPlot) return Promise.resolve();
@@ -148,7 +149,13 @@ const resized = new ResizeObserver((entries) => {
   }
 });
 
+// A chart's legend says what is shown, and changes it.
+function press() {
+  for (const button of document.querySelectorAll("[data-series]")) button.setAttribute("aria-pressed", String(!hidden.has(button.dataset.series)));
+}
+
 function drawAll() {
+  press();
   for (const element of [...drawn.keys()]) {
     if (!element.isConnected) {
       drawn.get(element).destroy();
@@ -177,7 +184,8 @@ export async function startCharts() {
     if (!toggle) return;
     const name = toggle.dataset.series;
     if (!hidden.delete(name)) hidden.add(name);
-    for (const other of document.querySelectorAll("[data-series]")) other.setAttribute("aria-pressed", String(!hidden.has(other.dataset.series)));
+    localStorage.setItem(KEPT, JSON.stringify([...hidden]));
+    press();
     redrawAll();
   });
 }

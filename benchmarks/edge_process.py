@@ -48,9 +48,10 @@ class Application:
             await self._edge(scope, receive, send)
             return
         await receive()
-        from rune_server import edge
+        from rune_server import edge, logs
 
         settings = server_settings.load()
+        logs.configure(settings)
         platform = await self._stack.enter_async_context(open_platform(settings, ProcessRole.EDGE))
         self._edge = edge.app(platform)
         await send({"type": "lifespan.startup.complete"})

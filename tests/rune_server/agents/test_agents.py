@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -177,6 +178,13 @@ async def test_entries_are_edited_by_version(platform, owner, viewer) -> None:
         await agents.register(platform, owner, AgentSpec(agent_id="a\nb"))
     with pytest.raises(ForbiddenError):
         await agents.edit(platform, viewer, AgentSpec(agent_id="x"))
+
+
+async def test_many_processes_report_at_once(platform, sdk, owner) -> None:
+    said = [status(f"i{number}", ("search", ""), ("mail", "")) for number in range(12)]
+    await asyncio.gather(*(report.take(platform, sdk, each) for each in said))
+    assert len((await agents.instances(platform, owner, agent_id="billing")).items) == 12
+    assert len(await agents.tools(platform, owner)) == 2
 
 
 async def test_organisations_keep_apart(platform, sdk, owner, new_organisation) -> None:

@@ -105,6 +105,24 @@ async def test_a_delivery_is_tried_again_and_given_up(
     assert (await alerts.deliveries(platform, owner)).items == ()
 
 
+async def test_what_cannot_be_opened_is_given_up_in_the_end(
+    platform, owner, organisation, clock, inbox
+) -> None:
+    channel = await alerts.create_channel(
+        platform, owner, ChannelSpec(name="ops", kind="webhook", url=inbox.url)
+    )
+    await raised(platform, owner, organisation, channel, clock)
+    async with platform.state.begin() as session:
+        await session.execute(text("UPDATE alert_channels SET sealed = x'00'"))
+    for pause in (0, *PAUSES):
+        clock.forward(seconds=pause)
+        assert await send_due(platform) == 1
+    clock.forward(days=1)
+    assert await send_due(platform) == 0
+    (delivery,) = (await alerts.deliveries(platform, owner)).items
+    assert (delivery.state, delivery.answer) == ("failed", "could not be sent: SealError")
+
+
 async def test_two_senders_send_once(platform, owner, organisation, clock, inbox) -> None:
     channel = await alerts.create_channel(
         platform, owner, ChannelSpec(name="ops", kind="webhook", url=inbox.url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,7 +25,8 @@ DENIED = 'version: "1.0"\nrules:\n  - {name: r, type: tool_denylist, tools: [wir
 class Admin:
     """Publishes policies through the management API."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, name: str = "tools") -> None:
+        self._name = name
         self._client = httpx.Client(base_url=url, headers={"X-Rune-Key": key, "If-Match": "*"})
         self._made: str | None = None
 
@@ -36,7 +38,7 @@ class Admin:
 
     def publish(self, yaml: str, **how: int) -> None:
         if self._made is None:
-            body = {"name": "tools", "yaml": yaml}
+            body = {"name": self._name, "yaml": yaml}
             answer = self._client.post("/v1/policies/documents", json=body)
             self._made = answer.json()["id"]
         else:
@@ -161,10 +163,36 @@ def _two(home: Path, ours: dict[str, str], settings: dict[str, str]) -> None:
             (document,) = there.get("/v1/policies").json()["policies"]
             assert document["yaml"] == DENIED
             wait_until(lambda: blocked(shield), 2.0)
+            _meet(one, two, ours)
             assert admin.do("DELETE", f"/v1/keys/{ours['sdk_id']}").status_code == 204
             wait_until(lambda: there.get("/v1/policies").status_code == 401, 1.5)
         finally:
             shield.close()
+
+
+def _meet(one: str, two: str, ours: dict[str, str]) -> None:
+    """Many do the same first thing at once, through both processes."""
+
+    def report(number: int) -> int:
+        tools = [{"agent_id": "new", "name": "search", "risk": "low"}]
+        said = {"instance": f"i{number}", "sdk_version": "1", "policies": {}, "queue": {}}
+        answer = httpx.post(
+            f"{(one, two)[number % 2]}/v1/status",
+            json={**said, "tools": tools},
+            headers={"X-Rune-Key": ours["sdk"]},
+        )
+        return answer.status_code
+
+    def publish(number: int) -> None:
+        with Admin((one, two)[number % 2], ours["all"], f"tools {number}") as admin:
+            admin.publish(ALLOWED)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(report, range(16))) == {202}
+        list(pool.map(publish, range(8)))
+    for url in (one, two):
+        answer = httpx.get(f"{url}/v1/policies", headers={"X-Rune-Key": ours["sdk"]})
+        assert len(answer.json()["policies"]) == 9
 
 
 def test_the_bundle_has_an_etag(home, running) -> None:

@@ -12,7 +12,8 @@ from rune_server.actor import Permission
 from rune_server.agents.inventory import LIVE_WITHIN
 from rune_server.agents.model import Adapter, Gap, Instance, RefusedPolicy, ToolChange
 from rune_server.paging import Page, bounded, id_of, page_of, parts_of
-from rune_server.policies import Adoption, Refused, bundle_for
+from rune_server.policies import Adoption, Refused
+from rune_server.policies.bundle import revisions_for
 from rune_server.state.tables.agents import AgentInstanceRow, ToolChangeRow
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = timedelta(days=30)
 """Processes that said nothing for so long are forgotten."""
+_AT_ONCE: Final = 200
 
 
 async def instances(
@@ -51,16 +53,15 @@ async def instances(
         query = query.where(AgentInstanceRow.reported_at >= platform.clock.now() - LIVE_WITHIN)
     if cursor is not None:
         query = query.where(AgentInstanceRow.instance > parts_of(cursor, 1)[0])
-    query = query.order_by(AgentInstanceRow.instance)
-    if agent_id is None:
-        query = query.limit(limit + 1)
+    query = query.order_by(AgentInstanceRow.instance).execution_options(yield_per=_AT_ONCE)
+    found: list[Instance] = []
     async with platform.state.read() as session:
-        found = [
-            _instance_of(row)
-            for row in await session.scalars(query)
-            if agent_id is None or agent_id in row.agents
-        ]
-    return page_of(found[: limit + 1], limit, lambda each: (each.instance,))
+        async for row in await session.stream_scalars(query):
+            if agent_id is None or agent_id in row.agents:
+                found.append(_instance_of(row))
+                if len(found) > limit:
+                    break
+    return page_of(found, limit, lambda each: (each.instance,))
 
 
 async def changes(
@@ -96,11 +97,10 @@ async def adoption(platform: Platform, actor: Actor) -> Adoption:
     )
     async with platform.state.read() as session:
         rows = (await session.scalars(query)).all()
-    current = 0
+    wanted = await revisions_for(platform, actor.organisation_id, [row.instance for row in rows])
+    current = sum(row.activated == wanted[row.instance] for row in rows)
     refused: Counter[tuple[str, int, int, str, str]] = Counter()
     for row in rows:
-        bundle = await bundle_for(platform, actor.organisation_id, row.instance)
-        current += row.activated == bundle.revision
         refused.update(
             {
                 (each.name, each.revision, each.line, each.key, each.code)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from rune_core.bundle.status import Status, mask
 from rune_server.actor import Permission
-from rune_server.errors import UnprocessableError
+from rune_server.errors import UnavailableError, UnprocessableError
 from rune_server.state.tables.agents import AgentInstanceRow, AgentRow, AgentToolRow, ToolChangeRow
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ MAX_TOOLS: Final = 1_000
 """Of one agent."""
 MAX_INSTANCES: Final = 50_000
 """Of one organisation."""
+_ATTEMPTS: Final = 5
 _decoder = msgspec.json.Decoder(Status)
 
 
@@ -59,7 +61,17 @@ async def take(platform: Platform, actor: Actor, status: Status) -> None:
     actor.require(Permission.EVENTS_WRITE)
     if not status.instance:
         raise UnprocessableError("not a status report: instance is empty", code="not_a_status")
-    organisation_id, now = actor.organisation_id, platform.clock.now()
+    for _ in range(_ATTEMPTS):
+        try:
+            await _take(platform, actor.organisation_id, status)
+        except IntegrityError:
+            continue  # another process of the same agent was first to enter something
+        return
+    raise UnavailableError("many processes report at once", code="busy", retry_after=5)
+
+
+async def _take(platform: Platform, organisation_id: UUID, status: Status) -> None:
+    now = platform.clock.now()
     by_agent: dict[str, list[ToolEntry]] = {}
     for tool in status.tools:
         by_agent.setdefault(tool.agent_id, []).append(tool)

@@ -179,12 +179,16 @@ async def _send_one(platform: Platform, delivery_id: UUID) -> None:
         channel = await session.get(AlertChannelRow, found[0])
         if channel is None:
             return
-        kind, enabled = channel.kind, channel.enabled
-        target, notice = target_of(platform, channel), found[1]
-    if enabled:
-        sent = await _send(platform, kind, target, notice, delivery_id)
-    else:
+        notice = found[1]
+    if not channel.enabled:
         sent = Sent(ok=False, status=0, answer="the channel is switched off", final=True)
+    else:
+        try:
+            target = target_of(platform, channel)
+            sent = await _send(platform, channel.kind, target, notice, delivery_id)
+        except Exception as error:  # noqa: BLE001 - it counts as an attempt, so that it ends
+            _log.error("alerts.delivery_failed", error=described(error))
+            sent = Sent(ok=False, status=0, answer=f"could not be sent: {type(error).__name__}")
     async with platform.state.begin() as session:
         row = await session.get(AlertDeliveryRow, delivery_id)
         if row is not None:

@@ -8,7 +8,6 @@ are left out, by asking for their ids first. And a batch is written by one threa
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from array import array
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from clickhouse_connect.driver.external import ExternalData
 
 from rune_server.analytics.conditions import stamp
+from rune_server.analytics.rows import KEY_OF_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from clickhouse_connect.driver.client import Client
-
-_KEY = re.compile(rb'^\{"organisation_id":"([0-9a-f\-]{36})".*?"event_id":"([0-9a-f\-]{36})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def stored_elsewhere(
 
 def _without(lines: bytes, known: set[tuple[bytes, bytes]]) -> Iterator[bytes]:
     for line in lines.splitlines(keepends=True):
-        key = _KEY.match(line)
+        key = KEY_OF_LINE.match(line)
         if key is None or key.groups() not in known:
             yield line
 

@@ -7,6 +7,7 @@ once, when the event arrives, and lies in the spool in this form.
 from __future__ import annotations
 
 import base64
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,12 @@ _OPTIONAL = frozenset(
     )
 )
 _encode_lines = msgspec.json.Encoder().encode_lines
+
+
+KEY_OF_LINE = re.compile(
+    rb'^\{"organisation_id":"([0-9a-f\-]{36})".*?"event_id":"([0-9a-f\-]{36})"'
+)
+"""Organisation and event id of a line."""
 
 
 def prefix(organisation_id: UUID, retention_days: int, received_at: datetime, batch: UUID) -> bytes:

@@ -10,9 +10,9 @@ import msgspec
 from rune_server.errors import (
     InvalidError,
     ProblemError,
+    RequestTimeoutError,
     TooLargeError,
     TooManyRequestsError,
-    UnavailableError,
     UnsupportedError,
 )
 from rune_server.http import Request
@@ -91,9 +91,7 @@ class Bounds:
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError:
-            raise UnavailableError(
-                "the body came too slowly", code="slow_body", retry_after=1
-            ) from None
+            raise RequestTimeoutError("the body came too slowly") from None
 
 
 def require(taken: Taken, name: str, detail: str) -> None:

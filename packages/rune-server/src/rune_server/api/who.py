@@ -131,7 +131,8 @@ def operation(
         problems: Statuses besides those that every operation has.
         more: Further arguments of FastAPI's decorators.
     """
-    statuses = sorted({400, 401, 403, 422, 429, 503, *problems})
+    with_body = (408,) if 413 in problems else ()
+    statuses = sorted({400, 401, 403, 422, 429, 503, *problems, *with_body})
     extra = {} if permission is None else {"x-permission": str(permission)}
     return {
         "operation_id": name,
@@ -154,6 +155,7 @@ _PROBLEMS = {
     401: "No valid key or session.",
     403: "Known, but not allowed.",
     404: "Nothing of this id in the caller's organisation.",
+    408: "The body came too slowly.",
     409: "Does not fit with what is there.",
     412: "Changed since it was read.",
     413: "Too large.",

@@ -209,14 +209,14 @@ def _take(found: Decoded, index: int, event: Any, now: datetime, retention_days:
     at = _moment(event.timestamp)
     if at is None:
         found.reject(
-            index, event.event_id, "timestamp_invalid", "timestamp: is no RFC 3339 time with a zone"
+            index, identity, "timestamp_invalid", "timestamp: is no RFC 3339 time with a zone"
         )
         return
     age = now - at
     if age.days >= retention_days:
         found.reject(
             index,
-            event.event_id,
+            identity,
             "expired",
             f"timestamp: older than the {retention_days} days that events are kept",
         )

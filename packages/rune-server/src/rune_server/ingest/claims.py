@@ -10,12 +10,13 @@ expires after two minutes. Without Redis this gap stays open.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from rune_server.analytics.rows import KEY_OF_LINE
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,7 +25,6 @@ _log = structlog.get_logger("rune_server.ingest")
 _SECONDS = 120
 _TIMEOUT = 2.0
 _CHUNK = 2_000
-_KEY = re.compile(rb'^\{"organisation_id":"([0-9a-f\-]{36})".*?"event_id":"([0-9a-f\-]{36})"')
 
 _SCRIPT = """
 local taken = {}
@@ -74,6 +74,6 @@ class Claims:
 
 
 def _name(line: bytes) -> bytes:
-    match = _KEY.match(line)
+    match = KEY_OF_LINE.match(line)
     assert match is not None
     return b"rune:claim:" + match[1] + b":" + match[2]

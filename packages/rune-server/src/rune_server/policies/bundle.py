@@ -15,6 +15,7 @@ from rune_server.policies.rollout import reaches
 from rune_server.state.tables.policies import PolicyChannelRow, PolicyRevisionRow, PolicyRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,6 +52,10 @@ class _Channel:
     version: int
     policies: tuple[_InForce, ...]
 
+    def documents_for(self, instance: str) -> tuple[Document, ...]:
+        chosen = (policy.document_for(instance) for policy in self.policies)
+        return tuple(document for document in chosen if document is not None)
+
 
 class _Cache:
     """What was read last of each organisation, and bundles as bytes. One per state database."""
@@ -75,9 +80,23 @@ async def bundle_for(platform: Platform, organisation_id: UUID, instance: str = 
         instance: The instance's id; empty when it did not say.
     """
     channel = await _channel(platform.state, organisation_id)
-    chosen = (policy.document_for(instance) for policy in channel.policies)
-    documents = tuple(document for document in chosen if document is not None)
+    documents = channel.documents_for(instance)
     return Bundle(schema=SCHEMA, revision=revision_of(documents), policies=documents)
+
+
+async def revisions_for(
+    platform: Platform, organisation_id: UUID, instances: Iterable[str]
+) -> dict[str, str]:
+    """The revision of the bundle that each of many instances should have in force."""
+    channel = await _channel(platform.state, organisation_id)
+    known: dict[tuple[Document, ...], str] = {}
+    found: dict[str, str] = {}
+    for instance in instances:
+        documents = channel.documents_for(instance)
+        if documents not in known:
+            known[documents] = revision_of(documents)
+        found[instance] = known[documents]
+    return found
 
 
 def body_of(platform: Platform, bundle: Bundle) -> bytes:

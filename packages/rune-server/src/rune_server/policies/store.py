@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from rune_server.errors import ConflictError, NotFoundError, PreconditionFailedError
 from rune_server.paging import Page, bounded, number_in, page_of, parts_of, uuid_in
@@ -220,8 +221,12 @@ async def touch(
             policy_id=row.id, revision=revision, what=what, percent=percent, at=now, by=actor.id
         )
     )
-    channel = await session.get(PolicyChannelRow, row.organisation_id, with_for_update=True)
-    if channel is None:
-        session.add(PolicyChannelRow(organisation_id=row.organisation_id, version=1))
-    else:
-        channel.version += 1
+    # In one statement: two first publications may meet.
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = insert(PolicyChannelRow).values(organisation_id=row.organisation_id, version=1)
+    await session.execute(
+        first.on_conflict_do_update(
+            index_elements=[PolicyChannelRow.organisation_id],
+            set_={"version": PolicyChannelRow.version + 1},
+        )
+    )

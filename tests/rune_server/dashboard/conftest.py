@@ -52,8 +52,9 @@ def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    """Gone when a module ends: while it runs, asyncio cannot start a loop on this thread."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -139,7 +140,7 @@ def visit(
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sessions(server: DemoServer, browser: Browser) -> Callable[[Person], Any]:
     """The cookies of somebody who signed in once, so that not every test has to."""
     kept: dict[str, Any] = {}

@@ -72,7 +72,7 @@ def test_invited_with_a_second_factor(
     page.get_by_role("button", name="Turn on").click()
     recovery = page.locator(".codes li").first.inner_text()
     page.get_by_role("button", name="Your account").click()
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
     page.wait_for_url("**/sign-in")
     page.get_by_label("Mail address").fill("noor@northwind.example")
     page.get_by_label("Password").fill("seven lanterns at dusk")

@@ -122,7 +122,7 @@ def test_the_stream_ends_with_the_session(
     other = window.context.new_page()
     other.goto(f"{server.url}/")
     other.get_by_role("button", name="Your account").click()
-    other.get_by_role("button", name="Sign out").click()
+    other.get_by_role("button", name="Sign out", exact=True).click()
     other.wait_for_url("**/sign-in")
     server.burst(1)
     page.locator("[data-connection]", has_text="Reconnecting").wait_for(timeout=15_000)

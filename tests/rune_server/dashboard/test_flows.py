@@ -64,6 +64,7 @@ def test_invited_with_a_second_factor(
     assert page.locator(".qr svg").count() == 1
     page.get_by_label("Code", exact=True).fill("000000")
     page.get_by_role("button", name="Turn on").click()
+    page.get_by_text("Cannot be processed.").wait_for()
     complaints.expect("422")
     page = window.go("/settings/account")
     page.get_by_role("button", name="Set it up").click()
@@ -80,6 +81,7 @@ def test_invited_with_a_second_factor(
     page.get_by_role("heading", name="Second factor").wait_for()
     page.get_by_label("Code", exact=True).fill("123456")
     page.get_by_role("button", name="Continue").click()
+    page.get_by_text("the code is wrong").wait_for()
     complaints.expect("401")
     page.get_by_label("Code", exact=True).fill(recovery)
     page.get_by_role("button", name="Continue").click()

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import structlog
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
@@ -101,6 +102,8 @@ async def _answer(site: Site, request: Request, page: Page | None, allowed: bool
         return await view.page.handler(view)
     except ProblemError as error:
         return _problem(view, error)
+    except MultiPartException:
+        return _problem(view, TooLargeError("the form, or a field of it, is too large"))
     except HTTPException as error:
         return _page(view, error.status_code, error.detail, "")
     except Exception as error:  # noqa: BLE001 - the rim: nothing of a fault reaches the reader

@@ -19,7 +19,15 @@ def rune_cli_commands(app: typer.Typer) -> Iterable[object]:
     from rune_server.backup.commands import backup, restore
     from rune_server.commands import audit, keys, migrate, run
 
-    for command in (run.up, run.edge, run.web, run.worker, migrate.migrate, migrate.owner):
+    for command in (
+        run.up,
+        run.edge,
+        run.web,
+        run.worker,
+        migrate.migrate,
+        migrate.owner,
+        migrate.plan,
+    ):
         app.command(command.__name__)(_said_plainly(command))
     for name, group in (("keys", keys.app), ("audit", audit.app)):
         for one in group.registered_commands:

@@ -84,7 +84,6 @@ SUITES = (
             "tests/test_httpx_compat.py",
             "tests/test_httpx2.py",
             "tests/test_httpx2_base.py",
-            "tests/test_module_client.py",
             "tests/test_status_error_messages.py",
             "tests/test_multipart_encoding.py",
             "tests/test_required_args.py",

@@ -246,7 +246,7 @@ def test_tools_and_their_risks(rune: Invoke, monkeypatch: pytest.MonkeyPatch) ->
         for tool in ("send_money", "search", "frobnicate"):
             shield.validate_action(tool, {})
     checks = found(rune, "tools")
-    assert checks["high risk"]["detail"] == "send_money"
+    assert checks["high risk"]["detail"] == "send_money (send, spend)"
     assert checks["not clear"]["status"] == "warn"
     assert "frobnicate" in checks["not clear"]["todo"]
     Path("p.yaml").write_text('version: "1.0"\ntool_risk: {low: [frobnicate]}\n')
@@ -254,4 +254,4 @@ def test_tools_and_their_risks(rune: Invoke, monkeypatch: pytest.MonkeyPatch) ->
     assert "not clear" not in found(rune, "tools")
     with ShieldConfig().events_file.open("ab") as file:
         file.write(b'{"tool": 1}\nnot json\n\xff\n{"tool": "cut", "tool_ri')
-    assert found(rune, "tools")["high risk"]["detail"] == "send_money"
+    assert found(rune, "tools")["high risk"]["detail"] == "send_money (send, spend)"

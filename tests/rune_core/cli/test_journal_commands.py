@@ -53,7 +53,7 @@ def happened() -> dict[str, str]:
             money = shield.validate_action(
                 "transfer_money", {"iban": "DE44500105175407324931", "amount": 900}
             )
-        shield.flush()
+        assert shield.flush(30)
     return {
         "injected": injected.decision.id,
         "mail": mail.decision.id,

@@ -69,7 +69,7 @@ def test_nothing_stands_in_clear_and_events_stay_metadata(state: Path) -> None:
     with shield() as guard, guard.session():
         guard.scan_input(CANARY)
         guard.validate_action("pay", {"to": CANARY})
-        guard.flush()
+        assert guard.flush(30)
     files = [path for path in state.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} >= {".runej", ".jsonl", ".key"}
     for path in files:

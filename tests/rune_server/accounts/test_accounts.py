@@ -179,12 +179,21 @@ async def test_plans_bound_retention_and_regions(platform: Platform) -> None:
     assert kept == {"community": 30, "starter": 90, "pro": 180, "growth": 365}
     changed = await organisations.change(platform, owner, retention_days=100)
     assert changed.retention_days == 100
-    await organisations.set_plan(platform, owner.organisation_id, plan="starter")
+    await set_plan(platform, owner, "starter")
     assert (await organisations.get(platform, owner)).retention_days == 90
     for days in (0, 91, -1):
         with pytest.raises(UnprocessableError, match="1 to 90"):
             await organisations.change(platform, owner, retention_days=days)
     with pytest.raises(UnprocessableError, match="region"):
-        await organisations.set_plan(platform, owner.organisation_id, plan="pro", region="eu")
-    await organisations.set_plan(platform, owner.organisation_id, plan="growth", region="eu")
+        await set_plan(platform, owner, "pro", "eu")
+    with pytest.raises(UnprocessableError, match="plan"):
+        await set_plan(platform, owner, "gold")
+    await set_plan(platform, owner, "growth", "eu")
     assert (await organisations.get(platform, owner)).region == "eu"
+
+
+async def set_plan(platform: Platform, owner: Actor, plan: str, region: str | None = None) -> None:
+    async with platform.state.begin() as session:
+        await organisations.set_plan(
+            platform.settings, session, owner.organisation_id, plan=plan, region=region
+        )

@@ -142,6 +142,16 @@ def test_what_does_not_exist_says_so(as_role: Callable[..., Visit], complaints: 
     assert answer.status in {403, 405}
 
 
+def test_a_form_has_a_bound(server: DemoServer, visit: Callable[..., Visit]) -> None:
+    """Anybody can send one to the sign-in page: it is not read to its end."""
+    answer = visit().context.request.post(
+        f"{server.url}/sign-in",
+        data=b"email=a&password=" + b"x" * 3_000_000,
+        headers={"content-type": "application/x-www-form-urlencoded", "origin": server.url},
+    )
+    assert answer.status == 413
+
+
 def test_headers(server: DemoServer, as_role: Callable[..., Visit]) -> None:
     answer = as_role().context.request.get(f"{server.url}/")
     policy = answer.headers["content-security-policy"]

@@ -149,6 +149,8 @@ def sync_transport(module: Any) -> Any:
         def __exit__(self, *details: Any) -> None:
             self._inner.__exit__(*details)
 
+    # Named as the library's own are: names of classes end up in traces.
+    GuardedTransport.__module__ = module.__name__
     return GuardedTransport
 
 
@@ -218,6 +220,7 @@ def async_transport(module: Any) -> Any:
         async def __aexit__(self, *details: Any) -> None:
             await self._inner.__aexit__(*details)
 
+    GuardedTransport.__module__ = module.__name__
     return GuardedTransport
 
 
@@ -263,10 +266,11 @@ def _streamed(module: Any, response: Any, stream: Any) -> Any:
 
 
 def _rebuilt(module: Any, response: Any, content: bytes) -> Any:
+    # As a stream: who asked for a streaming raw response gets one that is still open.
     return module.Response(
         response.status_code,
-        headers=_headers(response),
-        content=content,
+        headers=[*_headers(response), (b"Content-Length", str(len(content)).encode())],
+        stream=module.ByteStream(content),
         extensions=response.extensions,
     )
 

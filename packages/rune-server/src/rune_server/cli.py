@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 @hookimpl
 def rune_cli_commands(app: typer.Typer) -> Iterable[object]:
     """Add the server's commands."""
-    from rune_server.backup.commands import backup, restore
     from rune_server.commands import audit, keys, migrate, run
+    from rune_server.commands.backup import backup, restore
 
-    for command in (run.up, run.edge, run.web, run.worker, migrate.migrate, migrate.owner):
+    for command in (
+        run.up,
+        run.edge,
+        run.web,
+        run.worker,
+        migrate.migrate,
+        migrate.owner,
+        migrate.plan,
+    ):
         app.command(command.__name__)(_said_plainly(command))
     for name, group in (("keys", keys.app), ("audit", audit.app)):
         for one in group.registered_commands:

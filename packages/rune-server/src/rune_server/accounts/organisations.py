@@ -194,35 +194,41 @@ async def change(
 
 
 async def set_plan(
-    platform: Platform, organisation_id: UUID, *, plan: str, region: str | None = None
-) -> None:
+    settings: Settings,
+    session: AsyncSession,
+    organisation_id: UUID,
+    *,
+    plan: str,
+    region: str | None = None,
+) -> OrganisationInfo:
     """Change an organisation's plan and region; for the operator's command line, not for members.
 
+    Every process goes by it within half a minute. Events do not move: choose a region before the
+    first event.
+
     Raises:
-        UnprocessableError: There is no such plan, or it does not allow that region. Moving events
-            between regions is not done: a region is chosen before the first event.
+        UnprocessableError: There is no such plan, or it does not allow that region.
         NotFoundError: There is no such organisation.
     """
     if plan not in plans.PLANS:
         raise UnprocessableError(f"plan: must be one of {', '.join(plans.PLANS)}")
     if region is not None and region not in REGIONS:
         raise UnprocessableError(f"region: must be one of {', '.join(REGIONS)}")
-    async with platform.state.begin() as session:
-        row = await session.get(Organisation, organisation_id)
-        if row is None:
-            raise NotFoundError("no such organisation")
-        wanted = region or row.region
-        if wanted != platform.settings.region and not plans.PLANS[plan].regions:
-            raise UnprocessableError(f"region: the plan {plan} is kept in the default region")
-        row.plan, row.region = plan, wanted
-        await audit.record(
-            session,
-            Actor(row.id, "system", "operator", frozenset()),
-            action="organisation.plan_changed",
-            target=f"organisation:{row.id}",
-            details={"plan": plan, "region": wanted},
-        )
-    await _announce(platform)
+    row = await session.get(Organisation, organisation_id)
+    if row is None:
+        raise NotFoundError("no such organisation")
+    wanted = region or row.region
+    if wanted != settings.region and not plans.PLANS[plan].regions:
+        raise UnprocessableError(f"region: the plan {plan} is kept in the default region")
+    row.plan, row.region = plan, wanted
+    await audit.record(
+        session,
+        Actor(row.id, "system", "operator", frozenset()),
+        action="organisation.plan_changed",
+        target=f"organisation:{row.id}",
+        details={"plan": plan, "region": wanted},
+    )
+    return _info(row)
 
 
 async def _announce(platform: Platform) -> None:

@@ -55,9 +55,8 @@ def rotate(
         typer.echo("sessions are signed with a new key; what the old ones signed is void")
         if not signing:
             typer.echo(
-                "Keep the previous master key until the spool is empty, ClickHouse has merged its "
-                "old parts and no back-up under it is wanted: `rune keys show` names those that "
-                "still need it."
+                "Keep the previous master key for as long as there are spool files, parts of "
+                "ClickHouse and back-ups from before."
             )
 
     _with_state(data_dir, run)

@@ -1,4 +1,4 @@
-"""``rune migrate`` and ``rune owner``."""
+"""``rune migrate``, ``rune owner`` and ``rune plan``."""
 
 from __future__ import annotations
 
@@ -74,3 +74,38 @@ def owner(
         f"API key       {made.key}\n"
         "Password and key are shown now and never again."
     )
+
+
+def plan(
+    organisation: Annotated[str, typer.Argument(help="Its id, as `rune audit verify` shows it.")],
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="community, starter, pro, growth.")],
+    region: Annotated[str | None, typer.Option(help="us or eu; on growth alone.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Change an organisation's plan: how long events are kept, how many are taken, and where.
+
+    Choose a region before the first event: events do not move.
+    """
+    from uuid import UUID
+
+    from rune_core.cli.exits import CliError
+    from rune_server.accounts import organisations
+    from rune_server.errors import ProblemError
+
+    found = settings(data_dir=data_dir)
+
+    async def run() -> organisations.OrganisationInfo:
+        _, state = stores(found)
+        try:
+            async with state.begin() as session:
+                return await organisations.set_plan(
+                    found, session, UUID(organisation), plan=name, region=region
+                )
+        finally:
+            await state.close()
+
+    try:
+        made = asyncio.run(run())
+    except (ValueError, ProblemError) as error:
+        raise CliError(str(error)) from None
+    typer.echo(f"{made.name}: {made.plan}, {made.region}, {made.retention_days} days")

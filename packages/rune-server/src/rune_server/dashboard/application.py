@@ -20,6 +20,7 @@ from rune_server.errors import (
     ForbiddenError,
     NotFoundError,
     ProblemError,
+    TooLargeError,
     UnauthenticatedError,
 )
 from rune_server.failure import described
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("rune_server.dashboard")
 
+MAX_FORM = 2_000_000
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -64,7 +66,7 @@ def create(platform: Platform) -> ASGIApp:
         if scope["path"].startswith("/static/"):
             await site.static(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = Request(scope, _bounded(receive))
         page, allowed = _find(routes, scope)
         answer = await _answer(site, request, page, allowed)
         await answer(scope, receive, _with_headers(send))
@@ -159,6 +161,21 @@ def _page(view: View, status: int, title: str, detail: str) -> Response:
     return HTMLResponse(
         view.draw("error.html", status=status, title=title, detail=detail, theme=view.theme), status
     )
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A form's body, no longer than a policy with its cases: more is refused while it comes."""
+    taken = 0
+
+    async def receiving() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_FORM:
+            raise TooLargeError(f"a form has at most {MAX_FORM:,} bytes")
+        return message
+
+    return receiving
 
 
 def _with_headers(send: Send) -> Send:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -55,6 +56,8 @@ def environment(static: StaticFiles) -> Environment:
         "duration": formats.duration,
         "iso": formats.iso,
         "initials": formats.initials,
+        # Jinja's own leaves slashes, which a name may hold: it would lead elsewhere.
+        "urlencode": lambda text: quote(str(text), safe=""),
         "moment": _moment,
         "words": lambda name: name.replace("_", " "),
         "kind_options": lambda kinds: [

@@ -107,6 +107,8 @@ def test_modules_stay_small():
     }
     # The public face is one class with a twin for each method; it has no logic to split off.
     sizes.pop("shield.py")
+    # Written by a program: one method for each operation of the management API.
+    sizes.pop("client/operations.py")
     assert {name: size for name, size in sizes.items() if size > 500} == {}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -177,3 +179,15 @@ def test_logs_mask_what_looks_like_a_secret(
     assert said.count("[masked]") >= 4
     assert '"error": "ValueError"' in said
     assert len(said.splitlines()) == 3
+
+
+def test_commands_of_the_sdk_do_not_load_the_server() -> None:
+    program = (
+        "import sys; from rune_core.cli.app import build; build(); "
+        "heavy = {'sqlalchemy', 'structlog', 'granian', 'fastapi', 'chdb'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

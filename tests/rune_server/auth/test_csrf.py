@@ -12,7 +12,7 @@ from starlette.routing import Route
 from tests.rune_server.auth.conftest import Browser, make_user
 
 from rune_server.auth import csrf, sessions
-from rune_server.auth.client import client_of
+from rune_server.auth.client import Client, client_of
 from rune_server.auth.middleware import Authentication
 from rune_server.errors import ForbiddenError
 from rune_server.settings import load
@@ -137,3 +137,10 @@ def test_only_trusted_proxies_say_who_comes(peer: str, forwarded: str, address: 
     settings = load({"trusted_proxies": "10.0.0.0/8"}, environ={})
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
     assert client_of(settings, {"client": (peer, 1), "headers": headers}).address == address
+
+
+def test_one_person_s_ipv6_network_counts_as_one() -> None:
+    assert Client("2001:db8::1").network == Client("2001:db8:0:0:ffff::2").network
+    assert Client("2001:db8::1").network != Client("2001:db8:0:1::1").network
+    assert Client("192.0.2.1").network != Client("192.0.2.2").network
+    assert Client("unix").network == "unix"

@@ -231,9 +231,17 @@ async def test_the_purge_keeps_to_the_retention_of_today(platform: Platform, own
     async with platform.state.begin() as session:
         row = await session.get(Organisation, owner.organisation_id)
         row.retention_days = 30
-    await retention.purge(platform)
+    assert await retention.purge(platform) == 1
     page = await platform.analytics.events(owner.organisation_id, EventFilter(), limit=10)
     assert len(page.items) == 2
+    # What stays is kept by the new rule too, when ClickHouse itself looks.
+    store = await platform.analytics.store(owner.organisation_id)
+    kept = await store.query(
+        f"SELECT DISTINCT retention_days FROM {store.database}.events "
+        "WHERE organisation_id = {organisation:UUID}",
+        {"organisation": owner.organisation_id},
+    )
+    assert [tuple(each) for each in kept] == [(30,)]
 
 
 async def test_security_txt_names_the_contact(platform: Platform) -> None:

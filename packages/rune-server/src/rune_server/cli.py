@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @hookimpl
 def rune_cli_commands(app: typer.Typer) -> Iterable[object]:
     """Add the server's commands."""
-    from rune_server.backup.commands import backup, restore
     from rune_server.commands import audit, keys, migrate, run
+    from rune_server.commands.backup import backup, restore
 
     for command in (
         run.up,

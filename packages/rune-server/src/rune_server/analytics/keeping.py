@@ -98,6 +98,16 @@ async def erase(
     return int(number[0][0])
 
 
+async def kept_otherwise(store: Store, organisation_id: UUID, days: int) -> bool:
+    """Whether any event is kept for another time than ``days``: its TTL goes by when it came."""
+    found = await store.query(
+        f"SELECT 1 FROM {store.database}.events WHERE organisation_id = {{organisation:UUID}} "
+        "AND retention_days != {days:UInt16} LIMIT 1",
+        {"organisation": organisation_id, "days": days},
+    )
+    return bool(found)
+
+
 async def retain(store: Store, organisation_id: UUID, days: int) -> None:
     """Keep what is stored for this many days from now on, after a change of plan."""
     parameters = {"organisation": organisation_id, "days": days}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,9 +52,13 @@ class Client:
     @property
     def network(self) -> str:
         """What limits count: an IPv4 address, or an IPv6 network of 64 bits, as one person has."""
-        if ":" not in self.address:
+        try:
+            found = ipaddress.ip_address(self.address)
+        except ValueError:
             return self.address
-        return ":".join(re.split(":", self.address)[:4])
+        if found.version == 4:
+            return str(found)
+        return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def client_of(settings: Settings, scope: Scope) -> Client:

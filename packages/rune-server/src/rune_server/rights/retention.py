@@ -1,7 +1,7 @@
 """Removes what is older than its organisation keeps things.
 
 ClickHouse's own TTL does this too, when it merges, by what the plan said as an event was written.
-The job is what makes a shorter retention hold for what is there already.
+The job is what makes another retention, shorter or longer, hold for what is there already.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import select
 
 from rune_server.accounts import plans
+from rune_server.analytics import keeping
 from rune_server.auth import sessions
 from rune_server.errors import ProblemError
 from rune_server.state.tables.organisations import Organisation
@@ -42,9 +43,13 @@ async def purge(platform: Platform) -> int:
         rows = list((await session.execute(select(Organisation))).scalars())
     removed = 0
     for row in rows:
-        before = platform.clock.now() - timedelta(days=plans.retention_days(row))
+        days = plans.retention_days(row)
+        before = platform.clock.now() - timedelta(days=days)
         try:
             removed += await platform.analytics.purge(row.id, before)
+            store = platform.analytics.store_of(row.region)
+            if await keeping.kept_otherwise(store, row.id, days):
+                await keeping.retain(store, row.id, days)
         except ProblemError as error:
             _log.warning("purge put off", organisation=str(row.id), code=error.code)
     return removed

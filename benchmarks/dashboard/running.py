@@ -129,6 +129,12 @@ class DemoServer:
                 text=True,
             )
         self._until("ready")
+        for _ in range(100):
+            with socket.socket() as tried:
+                if tried.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise RuntimeError("the server does not listen")
 
     def stop(self) -> None:
         """End it, in order."""

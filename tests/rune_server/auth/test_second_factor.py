@@ -98,9 +98,12 @@ async def test_guessing_is_limited(browser: Browser, ada: User, clock: MovableCl
     clock.forward(minutes=10)
     fresh = Browser(browser.platform)
     await begin(fresh)
-    for _ in range(5):
+    # Five in a window. Where one ends in between, what came before it counts a little too.
+    for _ in range(4):
         with pytest.raises(UnauthenticatedError):
             await give(fresh, "000000")
+    with pytest.raises((UnauthenticatedError, TooManyRequestsError)):
+        await give(fresh, "000000")
     with pytest.raises(TooManyRequestsError):
         await give(fresh, "000000")
 

@@ -30,7 +30,7 @@ def test_blocks_are_counted_and_policies_decide(
         try:
             assert attack_demo_agent(shield) == 0
             seconds_until(lambda: blocks_counted(rune) >= 6)
-            assert {agent["agent_id"] for agent in rune.list_agents()} == {"demo"}
+            seconds_until(lambda: {each["agent_id"] for each in rune.list_agents()} == {"demo"})
             assert not shield.validate_action("pay", {}).blocked
             seconds_until(lambda: shield.policy_sync is not None and shield.policy_sync.pushed)
             policy = rune.create_policy(name="no paying", yaml=DENY)

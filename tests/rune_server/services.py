@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 if TYPE_CHECKING:
@@ -111,19 +113,28 @@ def postgres_server() -> Iterator[str]:
             cwd=folder,
         )
         try:
-            _wait_for(port, process)
-            yield f"postgresql://rune@127.0.0.1:{port}/postgres"
+            dsn = f"postgresql://rune@127.0.0.1:{port}/postgres"
+            _wait_for(dsn, process)
+            yield dsn
         finally:
             process.terminate()
             process.wait(30)
             log.close()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(dsn: str, process: subprocess.Popen[bytes]) -> None:
+    """Until it takes connections: it listens before that, while it is starting up."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
+        try:
+            asyncio.run(_connect(dsn))
+        except (OSError, asyncpg.CannotConnectNowError):
+            time.sleep(0.02)
+        else:
+            return
     raise AssertionError("the server did not come up")
+
+
+async def _connect(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.close()

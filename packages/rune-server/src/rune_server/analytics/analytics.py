@@ -294,5 +294,4 @@ async def open_analytics(
             await store.open()
         yield Analytics(stores, region_of)
     finally:
-        for store in stores.values():
-            await store.close()
+        await asyncio.gather(*(store.close() for store in stores.values()))

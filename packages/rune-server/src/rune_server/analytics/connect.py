@@ -11,11 +11,12 @@ import asyncio
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from clickhouse_connect import get_client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 T = TypeVar("T")
+_log = structlog.get_logger("rune_server.analytics")
 
 READER_SETTINGS: Mapping[str, object] = {
     "max_execution_time": 30,
@@ -54,6 +56,8 @@ WRITER_SETTINGS: Mapping[str, object] = {
     "mutations_sync": 2,
 }
 _BREAK_SECONDS = 2.0
+CLOSE_SECONDS = 0.5
+"""How long closing waits for what runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Store:
         self._local = threading.local()
         self._clients: list[Client] = []
         self._lock = threading.Lock()
+        self._running: set[Future[Any]] = set()
         self._broken_until = 0.0
         self._readers = ThreadPoolExecutor(target.readers, f"read-{target.database}")
         self._writer = ThreadPoolExecutor(1, f"write-{target.database}")
@@ -164,7 +169,10 @@ class Store:
             UnavailableError: ClickHouse does not answer.
             ConfigurationError: It refuses the place.
         """
-        await self._administer(f"BACKUP DATABASE {self.database}{self._on_cluster} TO {place}")
+        await self.administer(
+            f"BACKUP DATABASE {self.database}{self._on_cluster} TO {place}",
+            "a back-up or to restore one",
+        )
 
     async def restore(self, place: str, database: str) -> None:
         """Make the database out of a back-up of ``database``. It must not exist.
@@ -173,16 +181,26 @@ class Store:
             UnavailableError: ClickHouse does not answer.
             ConfigurationError: The back-up is damaged, or the database exists and is not empty.
         """
-        await self._administer(
-            f"RESTORE DATABASE {database} AS {self.database}{self._on_cluster} FROM {place}"
+        await self.administer(
+            f"RESTORE DATABASE {database} AS {self.database}{self._on_cluster} FROM {place}",
+            "a back-up or to restore one",
         )
 
     @property
     def _on_cluster(self) -> str:
         return Placement(self.target.cluster).on_cluster
 
-    async def _administer(self, sql: str) -> None:
-        """Run a long statement on a handle of its own: writing goes on meanwhile."""
+    async def administer(self, sql: str, what: str) -> None:
+        """Run a long statement on a handle of its own: writing goes on meanwhile.
+
+        Args:
+            sql: The statement.
+            what: What ClickHouse refuses when it refuses it, for people.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+            ConfigurationError: It refuses.
+        """
 
         def run() -> None:
             with self._faults():
@@ -196,15 +214,23 @@ class Store:
         try:
             await asyncio.to_thread(run)
         except ClickHouseError as error:
-            raise ConfigurationError(
-                f"ClickHouse refuses a back-up or to restore one: {str(error)[:300]}"
-            ) from None
+            raise ConfigurationError(f"ClickHouse refuses {what}: {str(error)[:300]}") from None
 
     async def close(self) -> None:
-        """Wait for what runs and let go of every handle."""
+        """Let go of every handle, and give what runs ``CLOSE_SECONDS`` to end before that.
+
+        A query may take half a minute, and a server that hangs twice as long; a process that stops
+        has five seconds. What is left then goes on, on its thread, until the process ends. Nobody
+        hears a query's answer any more; a batch that was being written stays in the spool.
+        """
         for pool in (self._readers, self._writer):
-            await asyncio.to_thread(pool.shutdown, True, cancel_futures=True)
-        clients, self._clients = self._clients, []
+            pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            running = set(self._running)
+            clients, self._clients = self._clients, []
+        if (await asyncio.to_thread(wait, running, CLOSE_SECONDS)).not_done:
+            _log.warning("queries are cut off", database=self.database)
+            return  # their handles are in use
         for client in clients:
             with suppress(ClickHouseError):
                 await asyncio.to_thread(client.close)
@@ -212,8 +238,20 @@ class Store:
     async def _run(
         self, pool: ThreadPoolExecutor, call: Callable[[Client], T], *, writer: bool
     ) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, self._call, call, writer)
+        try:
+            running = pool.submit(self._call, call, writer)
+        except RuntimeError:
+            raise UnavailableError(
+                "the server is stopping", code="stopping", retry_after=5
+            ) from None
+        with self._lock:
+            self._running.add(running)
+        running.add_done_callback(self._ended)
+        return await asyncio.wrap_future(running)
+
+    def _ended(self, call: Future[Any]) -> None:
+        with self._lock:
+            self._running.discard(call)
 
     def _call(self, call: Callable[[Client], T], writer: bool) -> T:
         with self._faults():

@@ -21,6 +21,7 @@ from clickhouse_connect import get_client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from rune_server.analytics.embedded import POLICY, key_variables, write_configuration
+from rune_server.analytics.reach import PATIENCE_SECONDS, answers
 from rune_server.analytics.schema import Placement, statements
 from rune_server.errors import ConfigurationError, UnavailableError
 
@@ -102,7 +103,9 @@ class Store:
         self._clients: list[Client] = []
         self._lock = threading.Lock()
         self._running: set[Future[Any]] = set()
+        self._made = False
         self._broken_until = 0.0
+        self._hangs_until = 0.0
         self._readers = ThreadPoolExecutor(target.readers, f"read-{target.database}")
         self._writer = ThreadPoolExecutor(1, f"write-{target.database}")
 
@@ -124,7 +127,7 @@ class Store:
         return time.monotonic() >= self._broken_until
 
     async def open(self) -> None:
-        """Connect and make what is missing.
+        """Connect and make what is missing. Until this has worked once, every call tries it first.
 
         Raises:
             ConfigurationError: The embedded data cannot be opened, or a statement is refused.
@@ -133,8 +136,9 @@ class Store:
         policy = self.target.policy
         if self.is_embedded and self.target.keys:
             policy = POLICY
-        placement = Placement(self.target.cluster, policy)
-        await self.write(lambda client: _create(client, statements(self.database, placement)))
+        sql = statements(self.database, Placement(self.target.cluster, policy))
+        await self._submit(self._writer, lambda client: _create(client, sql), writer=True)
+        self._made = True
 
     async def read(self, ask: Callable[[Client], T]) -> T:
         """Run ``ask`` with a handle that can only read.
@@ -238,6 +242,16 @@ class Store:
     async def _run(
         self, pool: ThreadPoolExecutor, call: Callable[[Client], T], *, writer: bool
     ) -> T:
+        if time.monotonic() < self._hangs_until:
+            # Somebody found that out a moment ago; the threads may all wait for it.
+            raise self._down()
+        if not self._made:
+            await self.open()
+        return await self._submit(pool, call, writer=writer)
+
+    async def _submit(
+        self, pool: ThreadPoolExecutor, call: Callable[[Client], T], *, writer: bool
+    ) -> T:
         try:
             running = pool.submit(self._call, call, writer)
         except RuntimeError:
@@ -247,7 +261,26 @@ class Store:
         with self._lock:
             self._running.add(running)
         running.add_done_callback(self._ended)
-        return await asyncio.wrap_future(running)
+        answer = asyncio.wrap_future(running)
+        url = self.target.url
+        if url is not None:
+            await self._while_reachable(answer, url)
+        return await answer
+
+    async def _while_reachable(self, answer: asyncio.Future[T], url: str) -> None:
+        """Wait for an answer, for as long as the server is there.
+
+        Raises:
+            UnavailableError: It is not. A call that runs may still go through.
+        """
+        try:
+            while not (await asyncio.wait((answer,), timeout=PATIENCE_SECONDS))[0]:
+                if not await answers(url, self.target.ca_file) and not answer.done():
+                    self._hangs_until = time.monotonic() + _BREAK_SECONDS
+                    raise self._down()
+        finally:
+            if not answer.done():
+                answer.cancel()
 
     def _ended(self, call: Future[Any]) -> None:
         with self._lock:
@@ -256,7 +289,7 @@ class Store:
     def _call(self, call: Callable[[Client], T], writer: bool) -> T:
         with self._faults():
             found = call(self._client(writer))
-            self._broken_until = 0.0
+            self._broken_until = self._hangs_until = 0.0
             return found
 
     def _client(self, writer: bool) -> Client:
@@ -282,7 +315,9 @@ class Store:
             autogenerate_session_id=False,
             form_encode_query_params=True,
             connect_timeout=5,
-            send_receive_timeout=60,
+            # More than a query may take. What a hanging server is asked ends sooner for whoever
+            # asks; this frees the thread.
+            send_receive_timeout=60 if writer else 35,
             show_clickhouse_errors="scrub",
         )
 
@@ -294,11 +329,12 @@ class Store:
         try:
             yield
         except (OperationalError, OSError) as error:
-            self._broken_until = time.monotonic() + _BREAK_SECONDS
             self._local.client = None
-            raise UnavailableError(
-                "analytics does not answer", code="analytics_down", retry_after=5
-            ) from error
+            raise self._down() from error
+
+    def _down(self) -> UnavailableError:
+        self._broken_until = time.monotonic() + _BREAK_SECONDS
+        return UnavailableError("analytics does not answer", code="analytics_down", retry_after=5)
 
 
 _opening = threading.Lock()

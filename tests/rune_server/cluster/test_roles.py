@@ -17,7 +17,7 @@ from rune_core import Shield, ShieldConfig
 from rune_core.client import RuneClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
@@ -35,12 +35,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 @pytest.fixture(scope="module")
-def signed_in(cluster: Cluster) -> httpx.Client:
+def signed_in(cluster: Cluster) -> Iterator[httpx.Client]:
     """The owner at the web process."""
-    client = cluster.web.client()
-    form = {"email": cluster.email, "password": cluster.password}
-    assert client.post("/sign-in", data=form).status_code == 303
-    return client
+    with cluster.web.client() as client:
+        form = {"email": cluster.email, "password": cluster.password}
+        assert client.post("/sign-in", data=form).status_code == 303
+        yield client
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -112,6 +113,33 @@ async def test_the_server_goes_away_and_comes_back(tmp_path, settings, monkeypat
             page = await analytics.events(organisation, limit=1000)
             assert len({row.event_id for row in page.items}) == len(page.items) == sent
             assert (await analytics.totals(organisation, DAY)).events == sent
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs():
+    connections = []
+
+    async def silent(_reader, writer):
+        connections.append(writer)
+
+    listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    store = Store(Target(database="rune_us", url=f"http://127.0.0.1:{port}"))
+    asked = [
+        asyncio.create_task(each)
+        for each in (store.open(), *(store.query("SELECT 1", {}) for _ in range(9)))
+    ]
+    while len(connections) < 4:  # noqa: ASYNC110 - the writer and three readers
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        await store.close()
+    with pytest.raises(UnavailableError) as stopping:
+        await store.query("SELECT 1", {})
+    assert stopping.value.code == "stopping"
+    for writer in connections:
+        writer.close()
+    listening.close()
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(each) for each in done} == {UnavailableError, asyncio.CancelledError}
 
 
 def test_addresses_of_servers(settings):

@@ -22,6 +22,12 @@ PER_BATCH = 20
 class Sender(threading.Thread):
     """One agent. A batch that was not acknowledged goes again, unchanged, to the next edge.
 
+    Args:
+        edges: The edges; the seed says with which it begins.
+        key: An API key.
+        seed: Of its events.
+        pause: Seconds between batches.
+
     Attributes:
         acknowledged: Ids of the events that were.
         again: Batches that were sent more than once.
@@ -29,13 +35,14 @@ class Sender(threading.Thread):
         longest: Seconds that the slowest answer took.
     """
 
-    def __init__(self, edges: Sequence[RoleProcess], key: str, seed: int) -> None:
+    def __init__(self, edges: Sequence[RoleProcess], key: str, seed: int, pause: float = 0) -> None:
         super().__init__(daemon=True)
         self._edges = list(edges)
         self._headers = {"X-Rune-Key": key, "Content-Type": "application/json"}
         self._chance = random.Random(seed)
         self._ending = threading.Event()
         self._at = seed
+        self._pause = pause
         self.acknowledged: set[str] = set()
         self.again = 0
         self.refused: dict[str, int] = {}
@@ -54,6 +61,7 @@ class Sender(threading.Thread):
                 time.sleep(0.05)
             self.again += attempts > 1
             self.acknowledged |= {event.event_id for event in events}
+            self._ending.wait(self._pause)
         for client in clients:
             client.close()
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from benchmarks.made_events import made_event
-from clickhouse_connect import get_client
 from tests.rune_server.cluster.senders import Sender
+from tests.rune_server.cluster.stored import stored
 
 from rune_core import Shield, ShieldConfig
 from rune_core.client import RuneClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
@@ -35,23 +35,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 @pytest.fixture(scope="module")
-def signed_in(cluster: Cluster) -> httpx.Client:
+def signed_in(cluster: Cluster) -> Iterator[httpx.Client]:
     """The owner at the web process."""
-    client = cluster.web.client()
-    form = {"email": cluster.email, "password": cluster.password}
-    assert client.post("/sign-in", data=form).status_code == 303
-    return client
-
-
-def stored(clickhouse: ClickHouse) -> tuple[list[str], int]:
-    """The id of every event in the table, and how many the rollup counts."""
-    client = get_client(dsn=clickhouse.url, autogenerate_session_id=False)
-    try:
-        rows = client.query("SELECT toString(event_id) FROM rune_us.events").result_rows
-        rolled = client.query("SELECT sum(events) FROM rune_us.events_by_minute").result_rows
-    finally:
-        client.close()
-    return [str(row[0]) for row in rows], int(rolled[0][0])
+    with cluster.web.client() as client:
+        form = {"email": cluster.email, "password": cluster.password}
+        assert client.post("/sign-in", data=form).status_code == 303
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -127,7 +116,7 @@ def test_a_killed_edge_loses_and_doubles_nothing(
     cluster: Cluster, clickhouse: ClickHouse, signed_in: httpx.Client
 ) -> None:
     """Agents go on with the other edge; what the dead one had acknowledged is written later."""
-    senders = [Sender(cluster.edges, cluster.key, seed) for seed in range(3)]
+    senders = [Sender(cluster.edges, cluster.key, seed, pause=0.02) for seed in range(3)]
     for sender in senders:
         sender.start()
     time.sleep(1.5)
@@ -148,6 +137,49 @@ def test_a_killed_edge_loses_and_doubles_nothing(
     assert len(ids) == len(set(ids)) == rolled
     assert not acknowledged - set(ids)
     assert signed_in.get("/v1/stats").json()["events"] == len(ids)
+
+
+@pytest.mark.parametrize("how", ["gone", "hanging"])
+def test_clickhouse_is_away(
+    cluster: Cluster, clickhouse: ClickHouse, signed_in: httpx.Client, how: str
+) -> None:
+    """Events are taken in all the same; questions are refused soon; a new edge starts all the same.
+
+    In long: ``.ci/soak outage``.
+    """
+    clickhouse.freeze() if how == "hanging" else clickhouse.stop()
+    try:
+        senders = [Sender(cluster.edges, cluster.key, seed, pause=0.02) for seed in range(2)]
+        for sender in senders:
+            sender.start()
+        for path in ("/v1/stats", "/v1/events", "/"):
+            began = time.monotonic()
+            refused = signed_in.get(path)
+            assert refused.status_code == 503, refused.text
+            assert int(refused.headers["retry-after"]) > 0
+            # Far from the minute that a query could take.
+            assert time.monotonic() - began < 10
+        with cluster.web.client() as client:
+            assert client.get("/readyz").json()["checks"]["analytics"] == "degraded"
+        if how == "hanging":
+            code, seconds = cluster.edges[0].stop()
+            assert code == 0, cluster.edges[0].logged[-2000:]
+            assert seconds < 5
+        else:
+            cluster.edges[0].kill()
+        cluster.edges[0].launch()
+        cluster.edges[0].wait()
+        assert all(sender.acknowledged for sender in senders)
+    finally:
+        clickhouse.thaw() if how == "hanging" else clickhouse.start()
+    for sender in senders:
+        sender.end()
+        assert not sender.refused
+    acknowledged = set[str]().union(*(sender.acknowledged for sender in senders))
+    wait_until(lambda: acknowledged <= set(stored(clickhouse)[0]), 60)
+    ids, rolled = stored(clickhouse)
+    assert len(ids) == len(set(ids)) == rolled
+    wait_until(lambda: signed_in.get("/v1/stats").status_code == 200)
 
 
 def test_every_process_stops_within_five_seconds_with_streams_open(

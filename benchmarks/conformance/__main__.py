@@ -148,6 +148,11 @@ class Bench:
         return found
 
 
+def _case(name: str) -> str:
+    """A test with all its parameters."""
+    return name.partition("[")[0]
+
+
 def _way(guarded: bool) -> str:
     return "guarded" if guarded else "plain"
 
@@ -202,15 +207,13 @@ def compare(
         differ = [name for name in plain if plain[name] != guarded.get(name, "missing")]
         differ += [name for name in guarded if name not in plain]
         # Alone and in turn: what only differed because a machine was busy does so no more.
-        for outcomes, way in ((plain, False), (guarded, True)):
-            told = (
-                bench.again([*bench.known, *differ], guarded=way) if bench.known or differ else {}
-            )
-            outcomes |= told
-            differ += [name for name in told if name not in differ]
+        alone = [*bench.known, *(name for name in differ if _case(name) not in bench.known)]
+        if alone:
+            plain.update(bench.again(alone, guarded=False))
+            guarded.update(bench.again(alone, guarded=True))
     left = {
         name: (plain.get(name, "missing"), guarded.get(name, "missing"))
-        for name in sorted(set(differ))
+        for name in sorted(plain.keys() | guarded.keys())
         if plain.get(name) != guarded.get(name)
     }
     return Counter(plain.values()), Counter(guarded.values()), left
@@ -246,13 +249,12 @@ def main() -> int:
             continue
         plain, guarded, differ = compare(bench, args.parts)
         expected = known.get(suite.name, {})
-        # A case is a test with all its parameters.
-        cases = {name.partition("[")[0] for name in differ}
+        cases = set(map(_case, differ))
         rows.append(
             f"| {suite.name} {bench.version} | {_told(plain)} | {_told(guarded)} | {len(cases)} |"
         )
         for name, (before, after) in differ.items():
-            mark = "known" if name.partition("[")[0] in expected else "NEW"
+            mark = "known" if _case(name) in expected else "NEW"
             print(f"{suite.name}: {mark}: {name}: {before}, guarded {after}", flush=True)
         faults += [f"{suite.name}: differs: {case}" for case in sorted(cases - expected.keys())]
         faults += [f"{suite.name}: no longer differs: {c}" for c in expected if c not in cases]

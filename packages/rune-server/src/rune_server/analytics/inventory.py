@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
@@ -38,9 +39,11 @@ async def agents(
     Events without an agent id stand under the name ``""``.
     """
     chosen = EVERYTHING if only is None else EventFilter(agents=(only,))
-    known = await _known(store, organisation_id, chosen)
-    now = await _harms(store, organisation_id, window, chosen)
-    before = await _harms(store, organisation_id, window.before, chosen)
+    known, now, before = await asyncio.gather(
+        _known(store, organisation_id, chosen),
+        _harms(store, organisation_id, window, chosen),
+        _harms(store, organisation_id, window.before, chosen),
+    )
     nothing = (Totals(), None, Harm())
     rows = []
     for agent_id, (first, last, tools, latest) in known.items():
@@ -146,13 +149,13 @@ async def tools(
 async def coverage(store: Store, organisation_id: UUID, window: Window) -> list[CoverageRow]:
     """What was looked at, and by which layers it was not. Surfaces without a row were not seen."""
     scans = Source(store, organisation_id, EVERYTHING, window, "agent", "surface")
-    rows = await store.query(
-        f"SELECT agent_id, surface, {scans.count}, {scans.count_if('degraded')} "
-        f"FROM {scans.table} WHERE {scans.conditions.sql} GROUP BY agent_id, surface",
-        scans.conditions.parameters,
-    )
-    missed = await figures.missing(
-        store, organisation_id, window, EVERYTHING, "agent_id", "surface", "layer"
+    rows, missed = await asyncio.gather(
+        store.query(
+            f"SELECT agent_id, surface, {scans.count}, {scans.count_if('degraded')} "
+            f"FROM {scans.table} WHERE {scans.conditions.sql} GROUP BY agent_id, surface",
+            scans.conditions.parameters,
+        ),
+        figures.missing(store, organisation_id, window, EVERYTHING, "agent_id", "surface", "layer"),
     )
     failed: dict[tuple[str, str], dict[str, int]] = {}
     for agent_id, surface, layer, failures, skips in missed:

@@ -32,7 +32,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rune_core.session.call import CallFacts
+    from rune_core.tool_risk import Capability
     from rune_scanner.finding import Finding
 
 MAX_LENGTH: Final = 4_000
@@ -64,8 +65,8 @@ CONDITION_TYPES: Final[Mapping[str, str]] = MappingProxyType(_NAMES)
 CONDITION_NAMES: Final = ", ".join(_NAMES)
 """The names, for error messages."""
 _MAX_DEPTH: Final = 16
+_MOST_TOGETHER: Final = 32
 _WORD: Final = re.compile(r"[a-z_]+")
-_LEAF: Final = re.compile(r"[.\[]")
 _POSITION: Final = re.compile(r"<input>:\d+:(\d+): ([^\n]*)")
 
 
@@ -131,26 +132,46 @@ class ConditionBatch:
         conditions: The conditions.
     """
 
+    __slots__ = ("_parts",)
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._parts = tuple(
+            _Together(conditions[start : start + _MOST_TOGETHER])
+            for start in range(0, len(conditions), _MOST_TOGETHER)
+        )
+
+    def hold(self, activation: Activation) -> list[bool | None]:
+        """Of each condition whether it is true of the call; None where it cannot be told."""
+        if len(self._parts) == 1:
+            return self._parts[0].hold(activation)
+        return [told for part in self._parts for told in part.hold(activation)]
+
+
+class _Together:
+    """So many conditions that one number holds a bit for each."""
+
     __slots__ = ("_conditions", "_expression", "_names")
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._conditions = tuple(conditions)
         self._names = frozenset().union(*(condition.names for condition in conditions))
-        source = ", ".join(f"({condition.source}\n)" for condition in conditions)
+        # A number is handed back at once; a list costs as much again as the conditions.
+        source = " + ".join(
+            f"(({condition.source}\n) ? {1 << bit} : 0)" for bit, condition in enumerate(conditions)
+        )
         self._expression: Any = None
         # Together they may be more than the engine takes; then each goes by itself.
         with suppress(RuntimeError):
-            self._expression = _environment().compile(f"[{source}]")
+            self._expression = _environment().compile(source)
 
     def hold(self, activation: Activation) -> list[bool | None]:
-        """Of each condition whether it is true of the call; None where it cannot be told."""
         if self._expression is not None:
-            values = self._expression.eval(activation.compiled(self._names)).value()
+            bits = self._expression.eval(activation.compiled(self._names)).value()
             # One that cannot be told makes the whole an error.
-            if isinstance(values, list):
-                told = [value.value() for value in values]
-                if all(value is True or value is False for value in told):
-                    return told
+            if type(bits) is int:
+                if not bits:
+                    return [False] * len(self._conditions)
+                return [bits >> bit & 1 == 1 for bit in range(len(self._conditions))]
         return [_told(condition, activation) for condition in self._conditions]
 
 
@@ -221,7 +242,7 @@ class Activation:
             case "risk":
                 return facts.profile.risk.value
             case "capabilities":
-                return sorted(capability.value for capability in facts.profile.capabilities)
+                return _capabilities(facts.profile.capabilities)
             case "args":
                 origins = self._origins()
                 return {
@@ -252,7 +273,7 @@ class Activation:
         if self._by_argument is None:
             self._by_argument = {}
             for traced in self._facts.traced:
-                name = _LEAF.split(traced.path, maxsplit=1)[0]
+                name = traced.path.partition(".")[0].partition("[")[0]
                 self._by_argument.setdefault(name, []).extend(
                     {
                         "kind": origin.kind.value,
@@ -294,6 +315,8 @@ class PartialActivation(Activation):
 
 def _plain(value: object, depth: int = 0) -> object:
     """``value`` with nothing in it that CEL has no type for."""
+    if type(value) is str:
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -320,6 +343,11 @@ def _text(value: object) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+@lru_cache(maxsize=256)
+def _capabilities(capabilities: frozenset[Capability]) -> list[str]:
+    return sorted(capability.value for capability in capabilities)
 
 
 @cache

@@ -36,6 +36,8 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from rune_core.policy.plain import Unsure, plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -95,7 +97,7 @@ class Condition:
             something else than a bool.
     """
 
-    __slots__ = ("_expression", "names", "source")
+    __slots__ = ("_expression", "names", "plain", "source")
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_LENGTH:
@@ -110,6 +112,7 @@ class Condition:
         kind = self._expression.return_type().name()
         if kind not in ("BOOL", "bool", "DYN", "dyn"):
             raise ConditionError(f"gives {kind.lower()}, not true or false")
+        self.plain = plain(source, _NAMES.keys())
 
     def holds(self, activation: Activation) -> bool:
         """Whether it is true of a call.
@@ -118,6 +121,14 @@ class Condition:
             ConditionError: It cannot be told, as when it names an argument the call lacks. The
                 message holds no content.
         """
+        if self.plain is not None and activation.is_whole:
+            found = self.plain(activation)
+            if found is not Unsure:
+                return bool(found)
+        return self.asked(activation)
+
+    def asked(self, activation: Activation) -> bool:
+        """The same, as the engine sees it."""
         value = self._expression.eval(activation.compiled(self.names)).value()
         if value is True or value is False:
             return bool(value)
@@ -126,25 +137,38 @@ class Condition:
 
 
 class ConditionBatch:
-    """Several conditions held against a call in one go: most of the cost is in going there.
+    """Several conditions held against a call in one go.
+
+    What is plain is told here; for the engine, most of the cost is in going there, so it is asked
+    about all others together.
 
     Args:
         conditions: The conditions.
     """
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_conditions", "_parts")
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._conditions = tuple(conditions)
+        others = [condition for condition in conditions if condition.plain is None]
         self._parts = tuple(
-            _Together(conditions[start : start + _MOST_TOGETHER])
-            for start in range(0, len(conditions), _MOST_TOGETHER)
+            _Together(others[start : start + _MOST_TOGETHER])
+            for start in range(0, len(others), _MOST_TOGETHER)
         )
 
     def hold(self, activation: Activation) -> list[bool | None]:
         """Of each condition whether it is true of the call; None where it cannot be told."""
-        if len(self._parts) == 1:
-            return self._parts[0].hold(activation)
-        return [told for part in self._parts for told in part.hold(activation)]
+        if not activation.is_whole:
+            return [_told(condition, activation) for condition in self._conditions]
+        others = iter([told for part in self._parts for told in part.hold(activation)])
+        return [
+            next(others)
+            if condition.plain is None
+            else _engine_told(condition, activation)
+            if (found := condition.plain(activation)) is Unsure
+            else found
+            for condition in self._conditions
+        ]
 
 
 class _Together:
@@ -182,6 +206,13 @@ def _told(condition: Condition, activation: Activation) -> bool | None:
         return None
 
 
+def _engine_told(condition: Condition, activation: Activation) -> bool | None:
+    try:
+        return condition.asked(activation)
+    except ConditionError:
+        return None
+
+
 class Activation:
     """The values that conditions see for one call; built once, whatever the number of rules.
 
@@ -193,10 +224,14 @@ class Activation:
         tags: The agent's tags.
     """
 
+    is_whole = True
+    """Whether every value is known."""
+
     __slots__ = (
         "_agent",
         "_arguments",
         "_by_argument",
+        "_by_name",
         "_compiled",
         "_data",
         "_facts",
@@ -219,6 +254,7 @@ class Activation:
         self._tags = tags
         self._data: dict[str, object] = {}
         self._by_argument: dict[str, list[dict[str, object]]] | None = None
+        self._by_name: dict[str, dict[str, object]] = {}
         self._compiled: Any = None
 
     def compiled(self, names: frozenset[str]) -> Any:
@@ -228,10 +264,34 @@ class Activation:
         condition reads are handed over.
         """
         if self._compiled is None or not names <= self._data.keys():
-            for name in names - self._data.keys():
-                self._data[name] = self.value(name)
+            for name in names:
+                self.read(name)
             self._compiled = _environment().Activation(self._data)
         return self._compiled
+
+    def read(self, name: str) -> object:
+        """:meth:`value`, kept for the next who asks."""
+        if name not in self._data:
+            self._data[name] = self.value(name)
+        return self._data[name]
+
+    def argument(self, name: str) -> object:
+        """What ``args`` holds under ``name``; None if it holds nothing."""
+        known = self._by_name.get(name)
+        if known is None:
+            if name in self._arguments:
+                known = {
+                    "value": _plain(self._arguments[name]),
+                    "origins": self._origins().get(name, []),
+                }
+            else:
+                # Keys that are no texts, or that are written differently, are texts to a condition.
+                all_of_them: Any = self.read("args")
+                if name not in all_of_them:
+                    return None
+                known = all_of_them[name]
+            self._by_name[name] = known
+        return known
 
     def value(self, name: str) -> object:
         """What a condition reads under ``name``, one of :data:`CONDITION_NAMES`."""
@@ -296,6 +356,8 @@ class PartialActivation(Activation):
     Args:
         known: Values by name, of the types in the table above.
     """
+
+    is_whole = False
 
     __slots__ = ("_known",)
 

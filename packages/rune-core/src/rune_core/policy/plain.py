@@ -434,8 +434,10 @@ def _text_test(owner: Closure, name: str, given: str) -> Closure:
     elif name == "matches" and find_spec("re2"):
         import re2
 
+        options = re2.Options()
+        options.log_errors = False
         try:
-            search = re2.compile(given).search
+            search = re2.compile(given, options).search
         except re2.error:
             raise _NotPlainError from None
         test = lambda text: search(text) is not None  # noqa: E731

@@ -3,7 +3,8 @@
     uv run python benchmarks/policy_speed.py [--rounds 5000]
 
 Counting (budgets, sequences), evaluating, with handing values to the CEL engine where a condition
-needs it, and deciding are timed together; tracing the arguments has a bar of its own. CPU time of this thread.
+needs it, and deciding are timed together; tracing the arguments has a bar of its own. CPU time of
+this thread.
 """
 
 from __future__ import annotations

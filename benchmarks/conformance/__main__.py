@@ -109,7 +109,7 @@ class Bench:
         report.unlink(missing_ok=True)
         command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += ["-o", "addopts=", "-o", "junit_family=xunit1", f"--junitxml={report}"]
-        command += ["--timeout=60", "--tb=short"]
+        command += ["--timeout=30", "--tb=short"]
         if guarded:
             command += ["-p", self.suite.guard]
         command += what

@@ -80,6 +80,7 @@ def server(
         "google_client_id": openid_fake.CLIENT_ID,
         "google_client_secret": openid_fake.CLIENT_SECRET,
         "google_issuer": google,
+        "person_streams": "8",
     }
     folder = tmp_path_factory.mktemp("demo")
     with DemoServer(folder, events=_EVENTS, days=3, settings=settings) as found:

@@ -1,18 +1,24 @@
-"""Redis and PostgreSQL of our own, on free ports, for tests that need the real thing."""
+"""Redis, PostgreSQL and ClickHouse of our own, on free ports, for tests that need the real thing.
+
+ClickHouse is the embedded engine behind ``clickhouse_shim``: there is no package of its server."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 if TYPE_CHECKING:
@@ -79,6 +85,62 @@ def redis_server(folder: Path) -> Iterator[Redis]:
         server.stop()
 
 
+class ClickHouse:
+    """A ClickHouse over HTTP, in a process. ``stop`` kills it; ``start`` finds its data again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.rune_server.clickhouse_shim"),
+                *(str(self._folder), str(self.port)),
+            ],
+            cwd=Path(__file__).parents[2],
+        )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            assert self._process.poll() is None, "ClickHouse ended by itself"
+            assert time.monotonic() < deadline, "ClickHouse did not come up"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing, until ``thaw``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def clickhouse_server(folder: Path) -> Iterator[ClickHouse]:
+    """A running ClickHouse; ``folder`` is its data's."""
+    server = ClickHouse(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """A running, empty PostgreSQL; its DSN."""
@@ -111,19 +173,28 @@ def postgres_server() -> Iterator[str]:
             cwd=folder,
         )
         try:
-            _wait_for(port, process)
-            yield f"postgresql://rune@127.0.0.1:{port}/postgres"
+            dsn = f"postgresql://rune@127.0.0.1:{port}/postgres"
+            _wait_for(dsn, process)
+            yield dsn
         finally:
             process.terminate()
             process.wait(30)
             log.close()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(dsn: str, process: subprocess.Popen[bytes]) -> None:
+    """Until it takes connections: it listens before that, while it is starting up."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
+        try:
+            asyncio.run(_connect(dsn))
+        except (OSError, asyncpg.CannotConnectNowError):
+            time.sleep(0.02)
+        else:
+            return
     raise AssertionError("the server did not come up")
+
+
+async def _connect(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.close()

@@ -6,6 +6,7 @@ wheels, plain SQLite is used, and start-up names the state database as not encry
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +60,16 @@ def dbapi() -> Any:
 def creator(path: Path, keys: Sequence[bytes]) -> Callable[..., Awaitable[aiosqlite.Connection]]:
     """For ``create_async_engine(async_creator=…)``: opens connections to ``path``."""
 
-    def connect(*_args: object, **_options: object) -> Awaitable[aiosqlite.Connection]:
+    async def connect(*_args: object, **_options: object) -> aiosqlite.Connection:
         found = aiosqlite.Connection(lambda: open_connection(path, keys), iter_chunk_size=64)
         # A process that ends without closing must not wait for this thread.
         found._thread.daemon = True
-        return found
+        try:
+            return await found
+        except Exception:
+            # The thread still reports its end to the loop, which may be about to close.
+            await asyncio.to_thread(found._thread.join)
+            raise
 
     return connect
 

@@ -4,6 +4,10 @@
 
     python -m benchmarks.conformance [openai] [openai-agents] [--work FOLDER] [--markdown FILE]
 
+    # in pieces: what lies in --work already is not run again
+    python -m benchmarks.conformance openai --work FOLDER --parts 3 --one 2 guarded
+    python -m benchmarks.conformance openai --work FOLDER --parts 3
+
 Each suite is taken from its source distribution into a temporary folder, with an environment of its
 own, and run against a server on loopback. Tests that end differently are run again, alone, so that
 what is left is no accident. ``known.toml`` says which differences there are and why; the run fails
@@ -43,10 +47,12 @@ class Bench:
     Args:
         suite: The suite.
         work: Where to put it.
+        workers: How many processes run its tests.
     """
 
-    def __init__(self, suite: Suite, work: Path) -> None:
+    def __init__(self, suite: Suite, work: Path, workers: int) -> None:
         self.suite = suite
+        self._workers = workers
         self.version = version(suite.requirement)
         self._work = work / suite.name
         self._python = self._work / "venv" / "bin" / "python"
@@ -59,7 +65,8 @@ class Bench:
         wanted = f"{self.suite.requirement}=={self.version}"
         if not list(self._work.glob("*.tar.gz")):
             _run(
-                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+                ["uv", "run", "--quiet", "--no-project", "--with", "pip", "python", "-m", "pip",
+                 "download", "--quiet", "--no-deps",
                  "--no-binary", ":all:", "--dest", str(self._work), wanted]
             )  # fmt: skip
         (archive,) = self._work.glob("*.tar.gz")
@@ -78,16 +85,34 @@ class Bench:
              *ours, *pinned, *self.suite.needs]
         )  # fmt: skip
 
-    def outcomes(self, *, guarded: bool, only: Sequence[str] = ()) -> dict[str, str]:
-        """How each test ends: ``passed``, ``failed``, ``error`` or ``skipped``, by its id."""
-        report = self._work / ("guarded.xml" if guarded else "plain.xml")
+    def outcomes(self, *, guarded: bool, part: tuple[int, int]) -> dict[str, str]:
+        """How each test ends: ``passed``, ``failed``, ``error`` or ``skipped``, by its id.
+
+        Args:
+            guarded: With a guard or without one.
+            part: Which part of the files, of how many. One that has run already is read again.
+        """
+        number, parts = part
+        files = self._files()[number - 1 :: parts]
+        report = self._work / f"{_way(guarded)}-{number}-of-{parts}.xml"
+        if not report.exists():
+            self._ran(report, guarded, ["-n", str(self._workers), *files])
+        return _read(report)
+
+    def again(self, tests: Sequence[str], *, guarded: bool) -> dict[str, str]:
+        """How these tests end when they run alone and in turn."""
+        report = self._work / f"{_way(guarded)}-again.xml"
+        self._ran(report, guarded, tests)
+        return _read(report)
+
+    def _ran(self, report: Path, guarded: bool, what: Sequence[str]) -> None:
         report.unlink(missing_ok=True)
         command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += ["-o", "addopts=", "-o", "junit_family=xunit1", f"--junitxml={report}"]
-        command += ["--timeout=60", "--tb=short"]
+        command += ["--timeout=30", "--tb=short"]
         if guarded:
             command += ["-p", self.suite.guard]
-        command += list(only) if only else ["-n", "2", *self._files()]
+        command += what
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -100,7 +125,6 @@ class Bench:
             )
         if not report.exists():
             raise SystemExit(f"{self.suite.name}: pytest gave no report; see {log}")
-        return _read(report)
 
     def _files(self) -> list[str]:
         """What is run, as paths below the source."""
@@ -117,6 +141,10 @@ class Bench:
                 ):
                     found.append("/".join(parts))
         return found
+
+
+def _way(guarded: bool) -> str:
+    return "guarded" if guarded else "plain"
 
 
 def _read(report: Path) -> dict[str, str]:
@@ -156,16 +184,22 @@ def serving(bench: Bench) -> Iterator[None]:
         server.wait()
 
 
-def compare(bench: Bench) -> tuple[Counter[str], Counter[str], dict[str, tuple[str, str]]]:
+def compare(
+    bench: Bench, parts: int
+) -> tuple[Counter[str], Counter[str], dict[str, tuple[str, str]]]:
     """Run a suite both ways: counts without and with a guard, and the tests that differ."""
+    plain: dict[str, str] = {}
+    guarded: dict[str, str] = {}
     with serving(bench):
-        plain, guarded = bench.outcomes(guarded=False), bench.outcomes(guarded=True)
+        for number in range(1, parts + 1):
+            plain |= bench.outcomes(guarded=False, part=(number, parts))
+            guarded |= bench.outcomes(guarded=True, part=(number, parts))
         differ = [name for name in plain if plain[name] != guarded.get(name, "missing")]
         differ += [name for name in guarded if name not in plain]
         if differ:
             # Alone and in turn: what only differed because a machine was busy does so no more.
-            again = [bench.outcomes(guarded=way, only=differ) for way in (False, True)]
-            for known, told in zip((plain, guarded), again, strict=True):
+            for known, way in ((plain, False), (guarded, True)):
+                told = bench.again(differ, guarded=way)
                 known.update({name: told[name] for name in differ if name in told})
     left = {
         name: (plain.get(name, "missing"), guarded.get(name, "missing"))
@@ -181,13 +215,29 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", default=[suite.name for suite in SUITES])
     parser.add_argument("--work", type=Path, help="keep environments and sources here")
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument(
+        "--parts", type=int, default=1, metavar="N", help="go through a suite in N parts"
+    )
+    parser.add_argument(
+        "--one",
+        nargs=2,
+        metavar=("PART", "WAY"),
+        help="run one part, plain or guarded, and leave its report in --work for a later run",
+    )
     args = parser.parse_args()
     known = tomllib.loads(KNOWN.read_text(encoding="utf-8"))
     work = args.work or Path(tempfile.mkdtemp(prefix="rune-conformance-"))
     rows, faults = [], []
     for suite in (suite for suite in SUITES if suite.name in args.suites):
-        bench = Bench(suite, work)
-        plain, guarded, differ = compare(bench)
+        bench = Bench(suite, work, args.workers)
+        if args.one is not None:
+            part, way = args.one
+            with serving(bench):
+                told = bench.outcomes(guarded=way == "guarded", part=(int(part), args.parts))
+            print(f"{suite.name}: part {part}, {way}: {_told(Counter(told.values()))}", flush=True)
+            continue
+        plain, guarded, differ = compare(bench, args.parts)
         expected = known.get(suite.name, {})
         # A case is a test with all its parameters.
         cases = {name.partition("[")[0] for name in differ}
@@ -201,6 +251,8 @@ def main() -> int:
         faults += [f"{suite.name}: no longer differs: {c}" for c in expected if c not in cases]
         if len(cases) > MOST:
             faults.append(f"{suite.name}: {len(cases)} cases differ, more than {MOST}")
+    if args.one is not None:
+        return 0
     head = ["| suite | without a guard | guarded | differ |", "|---|---|---|---|"]
     table = "\n".join([*head, *rows])
     print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ from agents import (
     set_tracing_disabled,
 )
 from agents.mcp import MCPServer
-from agents.testing import ScriptedModel, assistant_message, function_call
+from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
+from agents.usage import Usage
 from pydantic import BaseModel
 
 from rune_core import Shield, ShieldBlockedError
@@ -448,3 +450,62 @@ def test_the_original_stays_as_it_is(shield: Shield) -> None:
     assert [t.name for t in guarded.tools] == [t.name for t in agent.tools]
     assert guarded.tools[0].params_json_schema == agent.tools[0].params_json_schema  # type: ignore[union-attr]
     assert shield_agent(guarded, shield).model is guarded.model
+
+
+async def test_a_tools_own_question_is_put_as_without_a_guard(shield: Shield) -> None:
+    asked: list[Any] = []
+
+    def asks(_context: Any, args: dict[str, Any], _call_id: str) -> bool:
+        asked.append(args)
+        return args.get("place") == "far"
+
+    @function_tool(strict_mode=False, needs_approval=asks)
+    def travel(place: str = "near") -> str:
+        """Go there."""
+        return f"been {place}"
+
+    # Arguments that are left out are not what the tool would be called with, so a person is asked.
+    for arguments, interrupted in (
+        ({}, True),
+        ({"place": "far"}, True),
+        ({"place": "here"}, False),
+    ):
+        for guarded in (False, True):
+            model = talk(call("travel", **arguments), assistant_message("Done."))
+            agent = Agent(name="a", model=model, tools=[travel])
+            result = await Runner.run(shield_agent(agent, shield) if guarded else agent, "Go")
+            assert bool(result.interruptions) is interrupted, (arguments, guarded)
+    assert asked == [{"place": "far"}] * 2 + [{"place": "here"}] * 2
+
+
+async def test_arguments_that_were_cut_are_the_ones_used(shield: Shield) -> None:
+    said: list[str] = []
+
+    @function_tool(needs_approval=lambda _context, _args, _call_id: False)  # type: ignore[arg-type,return-value]
+    def note(text: str) -> str:
+        """Write it down."""
+        said.append(text)
+        return "noted"
+
+    # The model is not guarded: the tool finds the key after the SDK has read the arguments.
+    guarded = shield_agent(Agent(name="a", tools=[note]), shield)
+    guarded.model = talk(call("note", text=f"it is {KEY}"), assistant_message("Done."))
+    assert (await Runner.run(guarded, "Write")).final_output == "Done."
+    assert said == ["it is [SECRET]"]
+
+
+async def test_agents_can_be_copied_whole(shield: Shield) -> None:
+    agent = shield_agent(
+        Agent(name="a", model=talk(assistant_message(f"It is {KEY}.")), tools=Tools().all), shield
+    )
+    copied = copy.deepcopy(agent)
+    assert copied.model is not agent.model
+    assert (await Runner.run(copied, "Hi")).final_output == "It is [SECRET]."
+
+
+async def test_usage_of_a_streamed_run_is_the_models_own(shield: Shield) -> None:
+    usage = Usage(requests=5, input_tokens=7, output_tokens=2, total_tokens=9)
+    for text in ("Hello.", f"It is {KEY}."):
+        model = ScriptedModel([ModelStep(output=[assistant_message(text)], usage=usage)])
+        _, result = await events_of(shield_agent(Agent(name="a", model=model), shield))
+        assert result.context_wrapper.usage.requests == 5

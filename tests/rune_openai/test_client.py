@@ -520,6 +520,7 @@ def test_the_original_may_go(server: Server, redacting: Shield) -> None:
 def test_drop_in_classes(server: Server, redacting: Shield) -> None:
     server.text = TEXT
     client = ShieldOpenAI(base_url=server.url, api_key="x", shield=redacting)
+    _made.append(client)
     assert isinstance(client, OpenAI)
     for one in (client, client.with_options(max_retries=1)):
         answer = one.chat.completions.create(model="m", messages=USER)  # type: ignore[arg-type]

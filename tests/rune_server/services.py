@@ -1,4 +1,6 @@
-"""Redis and PostgreSQL of our own, on free ports, for tests that need the real thing."""
+"""Redis, PostgreSQL and ClickHouse of our own, on free ports, for tests that need the real thing.
+
+ClickHouse is the embedded engine behind ``clickhouse_shim``: there is no package of its server."""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -74,6 +78,62 @@ class Redis:
 def redis_server(folder: Path) -> Iterator[Redis]:
     """A running Redis."""
     server = Redis(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class ClickHouse:
+    """A ClickHouse over HTTP, in a process. ``stop`` kills it; ``start`` finds its data again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.rune_server.clickhouse_shim"),
+                *(str(self._folder), str(self.port)),
+            ],
+            cwd=Path(__file__).parents[2],
+        )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            assert self._process.poll() is None, "ClickHouse ended by itself"
+            assert time.monotonic() < deadline, "ClickHouse did not come up"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing, until ``thaw``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def clickhouse_server(folder: Path) -> Iterator[ClickHouse]:
+    """A running ClickHouse; ``folder`` is its data's."""
+    server = ClickHouse(folder)
     server.start()
     try:
         yield server

@@ -1,19 +1,15 @@
-"""The same statements over clickhouse-connect's HTTP client: see benchmarks/clickhouse_shim.py."""
+"""The same statements over clickhouse-connect's HTTP client: see clickhouse_shim.py."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from benchmarks.made_events import made_event, made_events
+from tests.rune_server.services import clickhouse_server
 
 from rune_core.ids import uuid7
 from rune_server.analytics import Analytics, EventFilter, Target, Window, open_analytics, rows
@@ -26,58 +22,14 @@ from rune_server.ingest import open_ingest
 from rune_server.ingest import writer as writing
 from rune_server.storage import Vault
 
-ROOT = Path(__file__).parents[3]
 VAULT = Vault(b"m" * 32)
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = Window(NOW - timedelta(days=1), NOW + timedelta(minutes=1))
 
 
-class Server:
-    """A process with the shim, that can go away and come back."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "benchmarks.clickhouse_shim"),
-                *(str(self.folder), str(self.port)),
-            ],
-            cwd=ROOT,
-        )
-        deadline = time.monotonic() + 60
-        while not self.answers():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def server(folder):
-    found = Server(folder)
-    found.start()
-    try:
-        yield found
-    finally:
-        found.stop()
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("served") / "store") as found:
+    with clickhouse_server(tmp_path_factory.mktemp("served") / "store") as found:
         yield found
 
 
@@ -137,7 +89,7 @@ async def test_the_server_goes_away_and_comes_back(tmp_path, settings, monkeypat
     monkeypatch.setattr(writing, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(writing, "LONGEST_PAUSE", 0.2)
     organisation = uuid4()
-    with server(tmp_path / "store") as away:
+    with clickhouse_server(tmp_path / "store") as away:
         async with (
             open_analytics({"us": target(away)}) as analytics,
             open_ingest(settings, VAULT, analytics, MemoryBus()) as ingest,
@@ -161,6 +113,33 @@ async def test_the_server_goes_away_and_comes_back(tmp_path, settings, monkeypat
             page = await analytics.events(organisation, limit=1000)
             assert len({row.event_id for row in page.items}) == len(page.items) == sent
             assert (await analytics.totals(organisation, DAY)).events == sent
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs():
+    connections = []
+
+    async def silent(_reader, writer):
+        connections.append(writer)
+
+    listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    store = Store(Target(database="rune_us", url=f"http://127.0.0.1:{port}"))
+    asked = [
+        asyncio.create_task(each)
+        for each in (store.open(), *(store.query("SELECT 1", {}) for _ in range(9)))
+    ]
+    while len(connections) < 4:  # noqa: ASYNC110 - the writer and three readers
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        await store.close()
+    with pytest.raises(UnavailableError) as stopping:
+        await store.query("SELECT 1", {})
+    assert stopping.value.code == "stopping"
+    for writer in connections:
+        writer.close()
+    listening.close()
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(each) for each in done} == {UnavailableError, asyncio.CancelledError}
 
 
 def test_addresses_of_servers(settings):

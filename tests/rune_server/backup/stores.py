@@ -19,8 +19,8 @@ from rune_server import settings as server_settings
 from rune_server.actor import Role as MemberRole
 from rune_server.actor import member
 from rune_server.backup import create
-from rune_server.backup.control import ask, serve
 from rune_server.clock import SystemClock
+from rune_server.control import ask, serve
 from rune_server.platform import Role, open_platform
 from rune_server.state import migrations, open_state
 from rune_server.state.tables.organisations import Organisation
@@ -43,7 +43,7 @@ async def main(what: str, data_dir: Path) -> dict:
             while not (data_dir / "control.sock").exists():  # noqa: ASYNC110 - another's file
                 await asyncio.sleep(0.01)
             mode = (data_dir / "control.sock").stat().st_mode & 0o777
-            answer = await ask(settings)
+            answer = await ask(settings, "backup")
             server.cancel()
             return {"folder": answer.folder, "error": answer.error, "mode": mode}
         return await _look(platform)

@@ -149,6 +149,18 @@ async def test_a_clock_that_is_ahead_is_set_right(platform, organisation, client
     assert not by_id[slightly.event_id].skewed
 
 
+async def test_the_server_s_own_clock_jumps(platform, organisation, client, clock):
+    """To and fro by hours: every event is taken, known again, and there once."""
+    events = made_events(40)
+    for number, hours in enumerate((0, 3, -6, 27)):
+        clock.forward(hours=hours)
+        some = events[number * 10 : number * 10 + 10]
+        assert (await client.send_events(*some)).json["accepted"] == 10
+        assert (await client.send_events(*some)).json["duplicates"] == 10
+    rows = await stored(platform, organisation)
+    assert sorted(str(row.event_id) for row in rows) == sorted(event.event_id for event in events)
+
+
 async def test_other_spellings_of_ids_and_times_are_made_one(platform, organisation, client, clock):
     identity = uuid7()
     at = clock.now().replace(microsecond=0)

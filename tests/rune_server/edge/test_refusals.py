@@ -16,7 +16,6 @@ import zstandard
 from benchmarks.made_events import made_event, made_events
 
 from rune_server.auth import keys
-from rune_server.http import Request
 from rune_server.http.answer import send_answer
 from rune_server.limits import Limits
 
@@ -339,26 +338,23 @@ async def test_open_requests_by_address_are_capped(with_settings):
     assert (await client.send_events()).status == 202
 
 
-async def test_forwarded_addresses_are_believed_from_trusted_proxies_only():
-    def address(peer, forwarded, trusted):
-        scope = {
-            "method": "GET",
-            "path": "/",
-            "client": (peer, 1),
-            "headers": [(b"x-forwarded-for", forwarded)],
-        }
-        return Request(scope, trusted).address
-
-    trusted = ("10.0.0.0/8", "fd00::/8")
-    assert address("203.0.113.9", b"1.1.1.1", trusted) == "203.0.113.9"
-    assert address("10.0.0.1", b"6.6.6.6, 1.1.1.1", trusted) == "1.1.1.1"
-    assert address("10.0.0.1", b"6.6.6.6, 1.1.1.1, 10.0.0.2", trusted) == "1.1.1.1"
-    assert address("10.0.0.1", b"", trusted) == "10.0.0.1"
-    assert address("10.0.0.1", b"garbage", trusted) == "garbage"
-    assert address("10.0.0.1", b"1.1.1.1", ()) == "10.0.0.1"
-    assert Request({"method": "GET", "path": "/", "client": None, "headers": []}).network == (
-        "unknown"
-    )
+async def test_streams_of_an_organisation_are_capped(with_settings):
+    client = with_settings(organisation_streams=2)
+    instance = {"x-rune-instance": "0" * 32}
+    held = [asyncio.create_task(client("GET", "/v1/stream", headers=instance)) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    answer = await client("GET", "/v1/stream", headers=instance)
+    problem(answer, 429, "too_many_streams")
+    assert int(answer.headers["retry-after"]) == 60
+    assert (await client.send_events()).status == 202
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    again = asyncio.create_task(client("GET", "/v1/stream", headers=instance))
+    done, _ = await asyncio.wait([again], timeout=0.3)
+    assert not done  # it is open
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
 
 
 async def test_unknown_places_and_methods(client):

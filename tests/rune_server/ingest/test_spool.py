@@ -18,6 +18,7 @@ from rune_server.errors import ConfigurationError, UnavailableError
 from rune_server.ingest import segment as segments
 from rune_server.ingest.closed import Closed, Contents, contents_of, found_at, name_of
 from rune_server.ingest.recent import Recent
+from rune_server.ingest.reseal import older, reseal
 from rune_server.ingest.segment import SegmentFile, records
 from rune_server.ingest.spool import Spool
 from rune_server.storage import Vault
@@ -51,6 +52,28 @@ def test_nothing_can_be_read_off_the_disk(tmp_path):
     raw = path.read_bytes()
     for text in (b"organisation_id", b"agent-", b"session", b"event_id", b"langchain"):
         assert text not in raw
+
+
+def test_after_a_new_master_key_files_are_sealed_again(tmp_path):
+    new = Vault(b"n" * 32, [b"m" * 32])
+    old, cut, current, strange, short = (tmp_path / f"{name}.spool" for name in "abcde")
+    write(old, b"one\n", b"two\n")
+    write(cut, b"three\n", b"four\n")
+    cut.write_bytes(cut.read_bytes()[:-3])
+    write(current, b"five\n", vault=new)
+    write(strange, b"six\n", vault=Vault(b"x" * 32))
+    short.write_bytes(b"RS1")
+    (tmp_path / "left.spool.resealed").write_bytes(b"of a process that was killed")
+    assert [path.name for path in older(tmp_path, new)] == ["a.spool", "b.spool", "d.spool"]
+    kept = {path: path.read_bytes() for path in (current, strange, short)}
+    assert reseal(tmp_path, new) == 2
+    only_new = Vault(b"n" * 32)
+    assert list(records(old, only_new)) == [b"one\n", b"two\n"]
+    assert list(records(cut, only_new)) == [b"three\n"]
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.spool" for n in "abcde"]
+    assert old.stat().st_mode & 0o077 == 0
+    assert older(tmp_path, new) == [strange]
 
 
 @pytest.mark.parametrize("cut", [1, 4, 10, 20, 30])

@@ -31,6 +31,7 @@ class Up:
         folder: Its data folder.
         said: What it printed, all starts together.
         logged: Its log, all starts together.
+        settings: More ``RUNE_*`` variables, for starts and commands alike.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Up:
     logged: str = ""
     process: subprocess.Popen[bytes] | None = None
     secrets: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -55,6 +57,7 @@ class Up:
             "RUNE_DATA_DIR": str(self.folder),
             "RUNE_CHDB_MEMORY_BYTES": "512m",
             "RUNE_LOG_LEVEL": "debug",
+            **self.settings,
         }
 
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -284,10 +284,39 @@ def test_a_new_master_key(up: Up) -> None:
     rotated = up.command("keys", "rotate", RUNE_MASTER_KEY=new, RUNE_MASTER_KEYS_PREVIOUS=old)
     assert rotated.returncode == 0, rotated.stderr
     assert "sealed again: 1 of secrets" in rotated.stdout
+    assert "Nothing here needs the previous master key" in rotated.stdout
     after = up.command("keys", "list", RUNE_MASTER_KEY=new)
     assert "first key" in after.stdout
     assert up.command("audit", "verify", RUNE_MASTER_KEY=new).returncode == 1  # altered above
     assert up.command("keys", "list", RUNE_MASTER_KEY=old).returncode == 2
+    up.settings = {"RUNE_MASTER_KEY": new}
+
+
+def test_a_server_is_rotated_while_it_runs(up: Up) -> None:
+    """Afterwards nothing needs the old key: events, spool, certificate, accounts."""
+    certificate = up.certificate.read_bytes()
+    reader = up.command("keys", "create", "counter", "--permission", "events:read").stdout.strip()
+    second, third = up.settings["RUNE_MASTER_KEY"], up.command("keys", "new-master").stdout.strip()
+    up.settings = {"RUNE_MASTER_KEY": third, "RUNE_MASTER_KEYS_PREVIOUS": second}
+    up.start()
+    with up.client(headers={"X-Rune-Key": reader}) as client:
+        before = client.get("/v1/stats").json()["events"]
+    assert before >= 50
+    told = up.command("keys", "rotate", RUNE_MASTER_KEY=second, RUNE_MASTER_KEYS_PREVIOUS="")
+    assert told.returncode == 2
+    assert "restart the server with the new key" in told.stderr
+    rotated = up.command("keys", "rotate")
+    assert rotated.returncode == 0, rotated.stderr
+    assert "Nothing here needs the previous master key" in rotated.stdout, rotated.stderr
+    assert up.stop()[0] == 0
+    up.settings = {"RUNE_MASTER_KEY": third}
+    up.start()
+    assert up.certificate.read_bytes() == certificate
+    with up.client(headers={"X-Rune-Key": reader}) as client:
+        assert client.get("/v1/stats").json()["events"] == before
+        form = {"email": "owner@rune.internal", "password": up.password}
+        assert client.post("/sign-in", data=form).status_code == 303
+    assert up.stop()[0] == 0
 
 
 def test_commands_say_what_is_wrong(up: Up, tmp_path: Path) -> None:

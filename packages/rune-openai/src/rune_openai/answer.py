@@ -253,22 +253,27 @@ def _over_local(item: Mapping[str, Any], kind: str) -> Walk[Mapping[str, Any]]:
 def _over_function(
     call: Mapping[str, Any], handoffs: frozenset[str] = frozenset()
 ) -> Walk[Mapping[str, Any]]:
-    """Check the arguments (JSON) or the input (any text) of a call.
+    """Check the arguments (JSON, or read already) or the input (any text) of a call.
 
     Raises:
         Stopped: It may not be made.
     """
     name = call.get("name")
-    key = "arguments" if isinstance(call.get("arguments"), str) else "input"
+    key = "arguments" if isinstance(call.get("arguments"), str | Mapping) else "input"
     text = call.get(key)
-    if not isinstance(text, str):
+    if isinstance(text, Mapping):
+        args, is_json = dict(text), False
+    elif not isinstance(text, str):
         return call
-    args, is_json = parse_arguments(text) if key == "arguments" else ({key: text}, False)
+    else:
+        args, is_json = parse_arguments(text) if key == "arguments" else ({key: text}, False)
     surface = Surface.HANDOFF if name in handoffs else Surface.TOOL_CALL
     check = Check(surface, args, name if isinstance(name, str) else None)
     used = yield from must_pass(check)
     if used is args or used == args:
         return call
+    if isinstance(text, Mapping):
+        return {**call, key: used}
     return {
         **call,
         key: json.dumps(used, ensure_ascii=False) if is_json else used[next(iter(args))],

@@ -139,6 +139,10 @@ class EventFlow:
         yield from map(self._over, self._reader.finish())
         yield self._end()
 
+    def broken(self) -> Iterator[Walk[bytes]]:
+        """Say that the connection broke: what came whole is handed on. See ``feed``."""
+        yield self._end()
+
     def _over(self, event: Event) -> Walk[bytes]:
         before = (yield from self._end()) if event.ends else b""
         return before + (yield from self._one(event))

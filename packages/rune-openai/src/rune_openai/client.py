@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rune_core import Shield
+    from rune_openai.options import (
+        AsyncAzureOpenAIOptions,
+        AsyncOpenAIOptions,
+        AzureOpenAIOptions,
+        OpenAIOptions,
+    )
 
 _C = TypeVar("_C")
 _GUARD = "_rune_guard"
@@ -240,9 +246,13 @@ class ShieldOpenAI(_OpenAI):
     """
 
     def __init__(
-        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+        self,
+        *,
+        shield: Shield | None = None,
+        agent_id: str | None = None,
+        **options: Unpack[OpenAIOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**cast("Any", options))
         _adopt(self, shield, agent_id)
 
 
@@ -250,9 +260,13 @@ class AsyncShieldOpenAI(_AsyncOpenAI):
     """``openai.AsyncOpenAI``, guarded. See ``ShieldOpenAI``."""
 
     def __init__(
-        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+        self,
+        *,
+        shield: Shield | None = None,
+        agent_id: str | None = None,
+        **options: Unpack[AsyncOpenAIOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**cast("Any", options))
         _adopt(self, shield, agent_id)
 
 
@@ -260,9 +274,13 @@ class ShieldAzureOpenAI(_AzureOpenAI):
     """``openai.AzureOpenAI``, guarded. See ``ShieldOpenAI``."""
 
     def __init__(
-        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+        self,
+        *,
+        shield: Shield | None = None,
+        agent_id: str | None = None,
+        **options: Unpack[AzureOpenAIOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**cast("Any", options))
         _adopt(self, shield, agent_id)
 
 
@@ -270,7 +288,11 @@ class AsyncShieldAzureOpenAI(_AsyncAzureOpenAI):
     """``openai.AsyncAzureOpenAI``, guarded. See ``ShieldOpenAI``."""
 
     def __init__(
-        self, *, shield: Shield | None = None, agent_id: str | None = None, **options: Any
+        self,
+        *,
+        shield: Shield | None = None,
+        agent_id: str | None = None,
+        **options: Unpack[AsyncAzureOpenAIOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**cast("Any", options))
         _adopt(self, shield, agent_id)

@@ -132,8 +132,17 @@ class GuardedModel(Proxy):
                 tracing,
                 **kwargs,
             )
+            broken: Exception | None = None
             async with aclosing(inner):
-                async for event in inner:
+                arriving = aiter(inner)
+                while True:
+                    try:
+                        event = await anext(arriving)
+                    except StopAsyncIteration:
+                        break
+                    except Exception as error:  # noqa: BLE001 - raised below, after what came whole
+                        broken = error
+                        break
                     # Not kept over a yield: the consumer runs in the same context.
                     token = guard.approvable.set(approvable)
                     try:
@@ -144,6 +153,8 @@ class GuardedModel(Proxy):
                         yield one
             for one in await guard.arun(stream.end(), session):
                 yield _events().validate_python(one)
+            if broken is not None:
+                raise broken
         except Stopped as stop:
             if guard.raises:
                 raise AgentsBlockedError(stop.result) from None
@@ -307,6 +318,7 @@ def _event_of(data: Any, event: Any, held: dict[int, tuple[Any, Any]]) -> Any:
         for name, note in vars(response).items():
             if name.startswith("_"):
                 made.response.__dict__.setdefault(name, note)
+        made.response.usage = response.usage
     return made
 
 

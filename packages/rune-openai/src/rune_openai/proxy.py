@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 
@@ -25,10 +26,18 @@ class Proxy:
             return type(self._rune_inner)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_rune_inner", "_rune_guard"):
+            raise AttributeError(name)  # an object that is still being made
         return getattr(self._rune_inner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._rune_inner, name, value)
+
+    def __copy__(self) -> Proxy:
+        return type(self)(copy.copy(self._rune_inner), self._rune_guard)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Proxy:
+        return type(self)(copy.deepcopy(self._rune_inner, memo), self._rune_guard)
 
     def __eq__(self, other: object) -> bool:
         """As the object inside, which may also stand behind another guard."""

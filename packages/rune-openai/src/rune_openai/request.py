@@ -79,6 +79,8 @@ def over_request(body: Any, url: str, passed: Counter[str]) -> Walk[Any]:
         changed["content"] = yield from _over_content(body["content"], Surface.INPUT, None, passed)
     if path.endswith("/items") and isinstance(body.get("items"), list):
         changed["items"] = yield from over_items(body["items"], passed)
+    if "/agents/sessions/" in path and isinstance(body.get("events"), list):
+        changed["events"] = yield from _over_session_events(body["events"], passed)
     if all(changed[key] is body.get(key) for key in changed):
         return body
     return {key: value for key, value in {**body, **changed}.items() if value is not _GONE}
@@ -176,6 +178,28 @@ def over_input(given: Any, passed: Counter[str]) -> Walk[Any]:
     return (yield from _over_texts(given, Surface.INPUT))
 
 
+def _over_session_events(events: list[Any], passed: Counter[str]) -> Walk[list[Any]]:
+    """Check what is sent into an agent session: messages, and results of tools.
+
+    Raises:
+        Stopped: The user's last message may not pass.
+    """
+    kept: list[Any] = []
+    for event in events:
+        used = event
+        if isinstance(event, Mapping):
+            if isinstance(event.get("input"), list):
+                items = yield from over_items(event["input"], passed)
+                used = event if items is event["input"] else {**event, "input": items}
+            elif str(event.get("type")).endswith(".tool_result"):
+                for name in ("output", "error"):
+                    used = yield from _over_field(
+                        used, name, Surface.TOOL_RESULT, None, passed, False
+                    )
+        kept.append(used)
+    return _same(events, kept)
+
+
 def over_definitions(tools: list[Any]) -> Walk[list[Any]]:
     """Check tool definitions. One that may not pass is left out; hosted tools have no words."""
     kept: list[Any] = []
@@ -246,7 +270,8 @@ def ids_of_items(items: list[Any]) -> Iterator[str | None]:
 def answer_id(content: Any) -> str | None:
     """Stands for the text of an answer, where a conversation carries no ids."""
     if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
+        texts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        content = "".join(text for text in texts if isinstance(text, str))
     if not isinstance(content, str) or len(content) < _TELLING:
         return None
     return f"text:{hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()}"

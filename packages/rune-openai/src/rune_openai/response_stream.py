@@ -7,6 +7,7 @@ then checked and sent, or replaced by a message.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _Event: TypeAlias = Mapping[str, Any]
 _Key: TypeAlias = tuple[Any, str, Any]
 _WHOLE = ("text", "refusal", "transcript", "code", "arguments", "input")
+_LAST = ("response.completed", "response.failed", "response.incomplete")
+_SESSION_ITEM = "agent.session.turn.item."
 _NO_LANGUAGE = ("audio.delta", "partial_image", "audio_delta")
 
 
@@ -43,7 +46,8 @@ class ResponseStream:
         self._answer = answer
         self._texts: dict[_Key, _Text] = {}
         self._held: dict[Any, list[_Event]] = {}
-        self._items: dict[Any, Any] = {}
+        self._items: dict[Any, list[Any]] = {}
+        self._session_calls: dict[Any, tuple[_Event, _Event]] = {}
         self._number: int | None = None
 
     @property
@@ -64,10 +68,16 @@ class ResponseStream:
 
     def end(self) -> Walk[list[_Event]]:
         """Release what is left when the stream breaks off."""
+        return self._numbered((yield from self._rest()), {})
+
+    def _rest(self) -> Walk[list[_Event]]:
+        """What is left of the texts, and the announcements of calls that came to no end."""
         sent: list[_Event] = []
         for text in self._texts.values():
             sent += yield from self._finish(text)
-        return self._numbered(sent, {})
+        for place in list(self._held):
+            sent += yield from self._unfinished(self._held.pop(place)[0])
+        return sent
 
     def _over(self, event: _Event) -> Walk[list[_Event]]:
         kind = event.get("type")
@@ -75,6 +85,8 @@ class ResponseStream:
             return [event]
         place = event.get("output_index")
         item = event.get("item")
+        if kind.startswith(_SESSION_ITEM) and isinstance(item, Mapping):
+            return (yield from self._over_session_item(event, item))
         if place in self._held:
             return (yield from self._over_call(place, event))
         if kind.endswith("output_item.added") and isinstance(item, Mapping):
@@ -91,9 +103,10 @@ class ResponseStream:
         response = event.get("response")
         if isinstance(response, Mapping):
             self._answer.used(response.get("usage"))
+        sent = (yield from self._rest()) if kind in _LAST else []
         if isinstance(response, Mapping) and isinstance(response.get("output"), list):
-            return [(yield from self._over_snapshot(event, response))]
-        return [event]
+            event = yield from self._over_snapshot(event, response)
+        return [*sent, event]
 
     # -- texts
 
@@ -134,7 +147,7 @@ class ResponseStream:
                 if key[0] == place:
                     sent += yield from self._finish(text)
             used = yield from self._over_item(place, item)
-            self._items[place] = used
+            self._ended(item, place, used)
             return [*sent, event if used is item else {**event, "item": used}]
         key = _key(event)
         known = self._texts.get(key)
@@ -155,6 +168,9 @@ class ResponseStream:
                         event = {**event, "logprobs": []}
         return [*sent, event]
 
+    def _ended(self, item: _Event, place: Any, used: Any) -> None:
+        self._items.setdefault(_identity(item, place), []).append(used)
+
     def _over_part(self, key: _Key, part: _Event) -> Walk[_Event]:
         for name in ("text", "refusal", "transcript"):
             if isinstance(part.get(name), str):
@@ -172,7 +188,7 @@ class ResponseStream:
     def _over_item(self, place: Any, item: _Event) -> Walk[Any]:
         """Rewrite an item to what was released of it; check what was never streamed."""
         self._answer.ids += [item.get("id"), item.get("call_id")]
-        if not any(key[0] == place for key in self._texts):
+        if item.get("type") in CALLS or not any(key[0] == place for key in self._texts):
             return (yield from over_item(item, self._answer))
         for group in ("content", "summary"):
             if isinstance(item.get(group), list):
@@ -196,13 +212,21 @@ class ResponseStream:
     def _over_snapshot(self, event: _Event, response: _Event) -> Walk[_Event]:
         self._answer.ids.append(response.get("id"))
         items = []
+        met: Counter[tuple[Any, ...]] = Counter()
         for place, item in enumerate(response["output"]):
-            if place in self._items:
-                items.append(self._items[place])
-            elif isinstance(item, Mapping):
+            if not isinstance(item, Mapping):
+                items.append(item)
+                continue
+            identity = _identity(item, place)
+            ended = self._items.get(identity)
+            if ended is None:
                 items.append((yield from self._over_item(place, item)))
             else:
-                items.append(item)
+                # Models give two calls one id.
+                items.append(ended[min(met[identity], len(ended) - 1)])
+                met[identity] += 1
+        if items == response["output"]:
+            return event
         return {**event, "response": {**response, "output": items}}
 
     def _whole(self, text: str) -> Walk[str]:
@@ -216,6 +240,36 @@ class ResponseStream:
 
     # -- calls
 
+    def _unfinished(self, added: _Event) -> Walk[list[_Event]]:
+        """The announcement of a call that the server never ended: decided, without arguments.
+
+        Without it the client would take the answer for whole.
+        """
+        item = added["item"]
+        key = next((name for name in ("arguments", "input") if name in item), None)
+        if key is None:
+            return []
+        used = yield from over_item({**item, key: ""}, self._answer)
+        return [{**added, "item": used}]
+
+    def _over_session_item(self, event: _Event, item: _Event) -> Walk[list[_Event]]:
+        """Check an item of an agent session, whose calls are whole when they are announced."""
+        if item.get("type") not in CALLS:
+            if str(event.get("type")).endswith(".done"):
+                return (yield from self._over_done(event))
+            return [event]
+        ident = (event.get("turn_id"), item.get("id"))
+        told = {key: value for key, value in item.items() if key != "status"}
+        known = self._session_calls.get(ident)
+        if known is None or known[0] != told:
+            used = yield from over_item(told, self._answer)
+            known = self._session_calls[ident] = (told, used)
+        used = known[1]
+        if used is told:
+            return [event]
+        same = {**item, **used} if used.get("type") == item.get("type") else used
+        return [{**event, "item": same}]
+
     def _over_call(self, place: Any, event: _Event) -> Walk[list[_Event]]:
         self._held[place].append(event)
         if not str(event.get("type")).endswith("output_item.done"):
@@ -223,7 +277,7 @@ class ResponseStream:
         held = self._held.pop(place)
         item = event["item"]
         used = yield from over_item(item, self._answer)
-        self._items[place] = used
+        self._ended(item, place, used)
         if used is item:
             return held
         if used.get("type") == "message":
@@ -256,6 +310,12 @@ class ResponseStream:
             self._number += 1
             numbered.append(event)
         return numbered
+
+
+def _identity(item: _Event, place: Any) -> tuple[Any, ...]:
+    """What an item is known by: some servers number items otherwise than they list them."""
+    ids = item.get("id"), item.get("call_id")
+    return (item.get("type"), *ids) if any(ids) else (item.get("type"), place)
 
 
 def _key(event: _Event) -> _Key:

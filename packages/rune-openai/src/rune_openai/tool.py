@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,9 @@ def _guarded_class(base: type) -> type:
     return type(base.__name__, (base,), namespace)
 
 
+_OF_INVOKERS = frozenset(("prepare_arguments", "_get_wrapped_callable", "_invoke_tool_impl"))
+
+
 class _Invoker:
     """Decides about a call, makes it, and checks what comes back.
 
@@ -77,18 +81,49 @@ class _Invoker:
         offered: Whether a guarded model was told of the tool: then it decides about its calls.
     """
 
-    def __init__(self, tool: FunctionTool, guard: Guard) -> None:
+    def __init__(self, tool: FunctionTool, guard: Guard, inner: Any = None) -> None:
         self.rune_guard = guard
         self._tool = tool
+        self._inner = tool.on_invoke_tool if inner is None else inner
         self.offered = False
         functools.update_wrapper(self, tool.on_invoke_tool, updated=())
+
+    if not TYPE_CHECKING:  # a class that changes cannot be told to a type checker
+
+        @property
+        def __class__(self) -> type:
+            # Before it asks a user about a call, the SDK reads the arguments with an invoker of its
+            # own kind, and asks whatever the tool says where they would not be used as they are.
+            return _Invoker if inspect.isroutine(self._inner) else type(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_INVOKERS:
+            return getattr(self._inner, name)
+        raise AttributeError(name)
+
+    @property
+    def __agents_bind_function_tool__(self) -> Any:
+        bind = getattr(self._inner, "__agents_bind_function_tool__", None)
+        if bind is None:
+            return None
+
+        def bound(tool: FunctionTool) -> _Invoker:
+            """For a copy of the tool, whose own error handler is asked."""
+            inner = bind(tool)
+            if inner is self._inner:
+                return self
+            made = _Invoker(self._tool, self.rune_guard, inner)
+            made.offered = self.offered
+            return made
+
+        return bound
 
     def approval(self, own: Any) -> Any:
         """The tool's own setting, or the guard's question."""
         if own is True or (self.offered and not self.rune_guard.asks_about(self._tool.name)):
             # A guarded model rules on each call in its answer, and there was nothing to ask.
             return own
-        return _Approval(self._tool, self.rune_guard)
+        return _Approval(self._tool, self.rune_guard, own)
 
     def __eq__(self, other: object) -> bool:
         """Two guarded copies of one tool are equal, as the SDK's own copies are."""
@@ -110,7 +145,9 @@ class _Invoker:
                     arguments = (
                         json.dumps(used, ensure_ascii=False) if is_json else str(used["input"])
                     )
-            result = await tool.on_invoke_tool(context, arguments)
+                    # What the SDK has read ahead are the arguments as they were.
+                    context._function_tool_arguments = None
+            result = await self._inner(context, arguments)
             return await guard.arun(over_result(result, tool.name), session)
         except Stopped as stop:
             if guard.raises:
@@ -121,9 +158,10 @@ class _Invoker:
 class _Approval:
     """Whether a person has to approve of a call: because the tool says so, or a policy does."""
 
-    def __init__(self, tool: FunctionTool, guard: Guard) -> None:
+    def __init__(self, tool: FunctionTool, guard: Guard, own: Any) -> None:
         self.rune_guard = guard
         self._tool = tool
+        self._own = own
 
     def __eq__(self, other: object) -> bool:
         """See ``_Invoker``."""
@@ -133,8 +171,11 @@ class _Approval:
         return hash((type(self), self._tool.name))
 
     async def __call__(self, context: Any, args: dict[str, Any], call_id: str) -> bool:
-        tool, guard, own = self._tool, self.rune_guard, self._tool.needs_approval
-        if own is True or (callable(own) and await own(context, args, call_id)):
+        tool, guard, own = self._tool, self.rune_guard, self._own
+        if callable(own):
+            asks = own(context, args, call_id)
+            own = (await asks) if inspect.isawaitable(asks) else asks
+        if own:
             return True
         if guard.shield.approval_handler is not None:
             return False

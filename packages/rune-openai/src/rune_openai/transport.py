@@ -91,20 +91,36 @@ def sync_transport(module: Any) -> Any:
         def __init__(self, response: Any, call: Call) -> None:
             self._response = response
             self._call = call
+            self._pieces = self._guarded()
 
         def __iter__(self) -> Iterator[bytes]:
+            # Whoever iterates again goes on where the last one stopped, as on a bare connection.
+            return self._pieces
+
+        def _guarded(self) -> Iterator[bytes]:
             flow = EventFlow(self._call)
             guard, session = self._call.guard, self._call.session
+            arriving = iter(self._response.iter_bytes())
+            broken: Exception | None = None
             try:
-                for data in self._response.iter_bytes():
+                while True:
+                    try:
+                        data = next(arriving)
+                    except StopIteration:
+                        break
+                    except Exception as error:  # noqa: BLE001 - raised below
+                        broken = error
+                        break
                     for walk in flow.feed(data):
                         out = guard.run(walk, session)
                         if out:
                             yield out
-                for walk in flow.finish():
+                for walk in flow.finish() if broken is None else flow.broken():
                     out = guard.run(walk, session)
                     if out:
                         yield out
+                if broken is not None:
+                    raise broken
             except Stopped as stop:
                 raise OpenAIBlockedError(stop.result) from None
             finally:
@@ -162,20 +178,35 @@ def async_transport(module: Any) -> Any:
         def __init__(self, response: Any, call: Call) -> None:
             self._response = response
             self._call = call
+            self._pieces = self._guarded()
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._pieces
+
+        async def _guarded(self) -> AsyncIterator[bytes]:
             flow = EventFlow(self._call)
             guard, session = self._call.guard, self._call.session
+            arriving = aiter(self._response.aiter_bytes())
+            broken: Exception | None = None
             try:
-                async for data in self._response.aiter_bytes():
+                while True:
+                    try:
+                        data = await anext(arriving)
+                    except StopAsyncIteration:
+                        break
+                    except Exception as error:  # noqa: BLE001 - raised below
+                        broken = error
+                        break
                     for walk in flow.feed(data):
                         out = await guard.arun(walk, session)
                         if out:
                             yield out
-                for walk in flow.finish():
+                for walk in flow.finish() if broken is None else flow.broken():
                     out = await guard.arun(walk, session)
                     if out:
                         yield out
+                if broken is not None:
+                    raise broken
             except Stopped as stop:
                 raise OpenAIBlockedError(stop.result) from None
             finally:

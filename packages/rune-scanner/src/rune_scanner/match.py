@@ -7,7 +7,6 @@ and both ask the same prefilter (:mod:`rune_scanner.keywords`) which rules are w
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -132,6 +131,50 @@ class _Reading:
         return self._longest >= length
 
 
+class _Demands:
+    """What the rules of one form need of a text besides keywords, each need as the rules' bits."""
+
+    def __init__(self, rules: Sequence[Rule], form: Form) -> None:
+        own = {1 << i: rule.facts for i, rule in enumerate(rules) if rule.form is form}
+        most = max((facts.min_digits for facts in own.values()), default=0)
+        self._with_digits = [
+            sum(bit for bit, facts in own.items() if facts.min_digits <= digits)
+            for digits in range(most + 1)
+        ]
+        self._beyond_ascii = sum(bit for bit, facts in own.items() if facts.beyond_ascii)
+        self._long = sum(bit for bit, facts in own.items() if facts.min_run > _LONG_WORD)
+        self._longer = {bit: f.min_run for bit, f in own.items() if f.min_run > _LONG_WORD + 1}
+        signs: dict[tuple[str, int], int] = {}
+        for bit, facts in own.items():
+            for sign in facts.signs:
+                signs[sign] = signs.get(sign, 0) | bit
+        self._signs = [(sign, count, bits) for (sign, count), bits in signs.items()]
+        self._strings = {bit: strings for bit, f in own.items() if (strings := _confirming(f))}
+        self._looked_at = sum(self._longer.keys() | self._strings.keys())
+
+    def met(self, bits: int, reading: _Reading) -> int:
+        """Those of some rules, of whatever form, that are of this one and may match."""
+        bits &= self._with_digits[min(reading.digits, len(self._with_digits) - 1)]
+        if reading.is_ascii:
+            bits &= ~self._beyond_ascii
+        if bits & self._long and not reading.has_word_of(_LONG_WORD + 1):
+            bits &= ~self._long
+        text = reading.text
+        for sign, count, needing in self._signs:
+            if bits & needing and text.count(sign) < count:
+                bits &= ~needing
+        left = bits & self._looked_at
+        while left:
+            bit = left & -left
+            left ^= bit
+            strings = self._strings.get(bit)
+            if (strings is not None and not any(map(text.__contains__, strings))) or not (
+                reading.has_word_of(self._longer.get(bit, 0))
+            ):
+                bits ^= bit
+        return bits
+
+
 class _Prefilter:
     """Names the rules that may match a text: what both engines share.
 
@@ -142,9 +185,10 @@ class _Prefilter:
         self._rules = rules
         self._keywords = Keywords(rules)
         self._without = [index for index, rule in enumerate(rules) if not rule.facts.keywords]
+        # Rules that ask for as many digits are asked about together: see Re2Engine.
         self._without.sort(key=lambda index: rules[index].facts.min_digits)
-        self._least_digits = [rules[index].facts.min_digits for index in self._without]
-        self._confirming = [_confirming(rule.facts) for rule in rules]
+        self._without_bits = sum(1 << index for index in self._without)
+        self._demands = {form: _Demands(rules, form) for form in Form}
 
     def candidates(
         self, text: str, folded: str | None = None, among: int = ALL_RULES
@@ -154,30 +198,15 @@ class _Prefilter:
         raw = _Reading(text)
         cased = folded is text or (raw.is_ascii and text.lower() == folded)
         readings = {Form.RAW: raw, Form.FOLDED: _Reading(folded, raw if cased else None)}
-        bits = self._keywords.rules_for(text, folded, cased_alike=cased)
-        found = [index for index in _bits(bits & among) if self._plausible(index, readings)]
-        most_digits = max(reading.digits for reading in readings.values())
-        without = [
-            index
-            for index in self._without[: bisect_right(self._least_digits, most_digits)]
-            if among >> index & 1 and self._plausible(index, readings)
+        bits = self._keywords.rules_for(text, folded, cased_alike=cased) | self._without_bits
+        bits &= among
+        met = 0
+        for form, reading in readings.items():
+            met |= self._demands[form].met(bits, reading)
+        return [
+            *_bits(met & ~self._without_bits),
+            *self._narrowed([*_bits(met & self._without_bits)], readings),
         ]
-        return found + self._narrowed(without, readings)
-
-    def _plausible(self, index: int, readings: dict[Form, _Reading]) -> bool:
-        """Whether a text holds what rule ``index`` needs besides keywords."""
-        rule = self._rules[index]
-        facts = rule.facts
-        reading = readings[rule.form]
-        if reading.digits < facts.min_digits or (facts.beyond_ascii and reading.is_ascii):
-            return False
-        if facts.min_run > _LONG_WORD and not reading.has_word_of(facts.min_run):
-            return False
-        for sign, count in facts.signs:
-            if reading.text.count(sign) < count:
-                return False
-        strings = self._confirming[index]
-        return not strings or any(string in reading.text for string in strings)
 
     def _narrowed(self, indexes: list[int], readings: dict[Form, _Reading]) -> list[int]:
         """Those of some rules without keywords that may match."""

@@ -44,6 +44,8 @@ def application(platform: Platform) -> App:
         return _with_hsts(edge)
     if role is Role.WORKER:
         return _with_hsts(_only_health(edge))
+    # Agents' endpoints are an edge's: a web process has no spool to put events in.
+    agents = edge if role is Role.ALL else _only_health(edge)
     api = Authentication(_load("rune_server.api", platform), platform)
     sign_in = web.app(platform)
     dashboard = Authentication(_load("rune_server.dashboard", platform), platform)
@@ -51,7 +53,7 @@ def application(platform: Platform) -> App:
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         if path in HEALTH_PATHS or (scope.get("method"), path) in EDGE_ROUTES:
-            await edge(scope, receive, send)
+            await agents(scope, receive, send)
         elif path == security_txt.PATH:
             await security_txt.answer(platform)(scope, receive, send)
         elif path in web.PATHS or path in web.CALLBACKS:
@@ -65,7 +67,7 @@ def application(platform: Platform) -> App:
 
 
 def _only_health(edge: App) -> App:
-    """For probes and Prometheus; there is nothing else to ask a worker."""
+    """For probes and Prometheus; whatever else an edge answers is not there."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") not in HEALTH_PATHS:

@@ -57,7 +57,7 @@ JOBS: tuple[Job, ...] = (
     Job("erasures", "rune_server.rights.erasure:run", WORKER),
     Job("retention", "rune_server.rights.retention:run", WORKER),
     Job("back-ups", "rune_server.backup.creation:run_scheduled", WORKER),
-    Job("operator", "rune_server.backup.control:serve", WORKER),
+    Job("operator", "rune_server.control:serve", WORKER),
 )
 
 

@@ -76,11 +76,30 @@ def certificate(settings: Settings, vault: Vault, now: datetime) -> Certificate:
         return _given(settings.tls_certificate, settings.tls_key, now)
     folder = settings.data_dir / "tls"
     path, key_path = folder / CERTIFICATE_FILE, folder / KEY_FILE
+    # After a new master key the certificate stays: agents trust this very one.
+    reseal(settings, vault)
     password = vault.key(_PURPOSE).hex()
     if not _is_good(settings, path, key_path, password, now):
         _make(settings, path, key_path, password, now)
     found = x509.load_pem_x509_certificate(path.read_bytes())
     return _described(found, path, key_path, password, ours=True)
+
+
+def reseal(settings: Settings, vault: Vault) -> None:
+    """Encrypt the key of our certificate under the current master key, if it is under another.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    path = settings.data_dir / "tls" / KEY_FILE
+    (_, current), *earlier = vault.keys(_PURPOSE)
+    for _, password in earlier:
+        try:
+            key = load_pem_private_key(path.read_bytes(), password.hex().encode())
+        except (FileNotFoundError, ValueError, TypeError):
+            continue
+        encryption = BestAvailableEncryption(current.hex().encode())
+        _write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 from rune_core.action import OnBlock
 from rune_core.adapters.covers import AdapterCoverage, Rows, uses
@@ -71,6 +71,11 @@ class AdapterGuard:
         guarded, unguarded = self._covers()
         covers = AdapterCoverage(self.adapter, self.framework, guarded, unguarded)
         uses(self.shield._engine, covers)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: frameworks copy models and tools, and all copies are guarded by one shield."""
+        del memo
+        return self
 
     def _covers(self) -> tuple[Rows, Rows]:
         """What is guarded and what is not."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_CHARS: Final = 500_000
 TEXT_COST: Final = 64
 """Characters that a text counts for besides its own: what is kept about it has a size too."""
+WAITING_CHARS: Final = 8_000
+"""Characters of one trust that may wait to be indexed until somebody looks for something."""
 _MAX_TOOLS: Final = 256
 
 
@@ -79,6 +81,8 @@ class Sources:
         self._costs = dict.fromkeys(Trust, 0)
         self._shelves = {trust: Shelf() for trust in Trust}
         self._readings: dict[int, list[Reading]] = {}
+        self._waiting: dict[Trust, OrderedDict[int, Source]] = {t: OrderedDict() for t in Trust}
+        self._waiting_chars = dict.fromkeys(Trust, 0)
         self._requests: dict[int, Requests] = {}
         self._asking: OrderedDict[str, _Asking] = OrderedDict()
         self._evicted = False
@@ -129,22 +133,24 @@ class Sources:
             self._order[trust][key] = None
             self._chars[trust] += len(text)
             self._costs[trust] += len(text) + TEXT_COST
-            readings = [Reading(source, view) for view in build_views(text).views]
-            self._readings[source.id] = readings
-            for reading in readings:
-                self._shelves[trust].add(reading)
+            # Many runs never call a tool, and their texts need no index. Few characters may wait,
+            # so that a call does not pay for a whole run's reading at once.
+            self._waiting[trust][source.id] = source
+            self._waiting_chars[trust] += len(text)
+            while self._waiting_chars[trust] > WAITING_CHARS:
+                self._index_oldest(trust)
             self._evict(trust)
             return source
 
     def find(self, part: Part, trust: Trust) -> Sighting | None:
         """Where a text of ``trust`` holds ``part``."""
         with self._lock:
-            return self._shelves[trust].find(part)
+            return self._shelf(trust).find(part)
 
     def find_text(self, squashed: str, trust: Trust) -> Sighting | None:
         """Where a text of ``trust`` holds ``squashed`` between word borders."""
         with self._lock:
-            return self._shelves[trust].find_text(squashed)
+            return self._shelf(trust).find_text(squashed)
 
     def find_number(self, key: str, trust: Trust) -> Sighting | None:
         """Where a text of ``trust`` holds this number, distinctive or not."""
@@ -204,6 +210,20 @@ class Sources:
         with self._lock:
             return iter(list(self._kept.values()))
 
+    def _shelf(self, trust: Trust) -> Shelf:
+        """The texts of a trust, all of them indexed."""
+        while self._waiting[trust]:
+            self._index_oldest(trust)
+        return self._shelves[trust]
+
+    def _index_oldest(self, trust: Trust) -> None:
+        _, source = self._waiting[trust].popitem(last=False)
+        self._waiting_chars[trust] -= len(source.text)
+        readings = [Reading(source, view) for view in build_views(source.text).views]
+        self._readings[source.id] = readings
+        for reading in readings:
+            self._shelves[trust].add(reading)
+
     def _evict(self, trust: Trust) -> None:
         while self._costs[trust] > self._max_chars:
             self._evicted = True
@@ -217,7 +237,9 @@ class Sources:
         del self._order[trust][key]
         self._chars[trust] -= len(source.text)
         self._costs[trust] -= len(source.text) + TEXT_COST
-        for reading in self._readings.pop(source.id):
+        if self._waiting[trust].pop(source.id, None) is not None:
+            self._waiting_chars[trust] -= len(source.text)
+        for reading in self._readings.pop(source.id, ()):
             self._shelves[trust].remove(reading)
         self._requests.pop(source.id, None)
         for asking in self._asking.values():

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import structlog
+
 from rune_server.analytics import figures, inventory, keeping, lists
 from rune_server.analytics.connect import Store
 from rune_server.analytics.embedded import only_current
 from rune_server.analytics.model import EVERYTHING
-from rune_server.errors import ConfigurationError
+from rune_server.errors import ConfigurationError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     )
 
 DEFAULT_REGION = "us"
+_log = structlog.get_logger("rune_server.analytics")
 
 
 async def _one_region(organisation_id: UUID) -> str:  # noqa: ARG001
@@ -279,20 +282,22 @@ async def open_analytics(
 ) -> AsyncIterator[Analytics]:
     """Open the store of every region, and close them at the end.
 
-    Regions with the same ``path`` are databases of one embedded ClickHouse.
+    Regions with the same ``path`` are databases of one embedded ClickHouse. A server that does not
+    answer stops nothing: events wait in the spool, and questions are answered once it is back.
 
     Raises:
         ConfigurationError: A store cannot be opened, or two embedded ones lie apart.
-        UnavailableError: A server does not answer.
     """
     folders = {target.path for target in targets.values() if target.url is None}
     if len(folders) > 1:
         raise ConfigurationError("one process can hold one embedded analytics folder, not two")
     stores = {region: Store(replace(target)) for region, target in targets.items()}
     try:
-        for store in stores.values():
-            await store.open()
+        for region, store in stores.items():
+            try:
+                await store.open()
+            except UnavailableError:
+                _log.warning("analytics does not answer yet", region=region)
         yield Analytics(stores, region_of)
     finally:
-        for store in stores.values():
-            await store.close()
+        await asyncio.gather(*(store.close() for store in stores.values()))

@@ -11,15 +11,17 @@ import asyncio
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from clickhouse_connect import get_client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from rune_server.analytics.embedded import POLICY, key_variables, write_configuration
+from rune_server.analytics.reach import PATIENCE_SECONDS, answers
 from rune_server.analytics.schema import Placement, statements
 from rune_server.errors import ConfigurationError, UnavailableError
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 T = TypeVar("T")
+_log = structlog.get_logger("rune_server.analytics")
 
 READER_SETTINGS: Mapping[str, object] = {
     "max_execution_time": 30,
@@ -54,6 +57,8 @@ WRITER_SETTINGS: Mapping[str, object] = {
     "mutations_sync": 2,
 }
 _BREAK_SECONDS = 2.0
+CLOSE_SECONDS = 0.5
+"""How long closing waits for what runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,10 @@ class Store:
         self._local = threading.local()
         self._clients: list[Client] = []
         self._lock = threading.Lock()
+        self._running: set[Future[Any]] = set()
+        self._made = False
         self._broken_until = 0.0
+        self._hangs_until = 0.0
         self._readers = ThreadPoolExecutor(target.readers, f"read-{target.database}")
         self._writer = ThreadPoolExecutor(1, f"write-{target.database}")
 
@@ -119,7 +127,7 @@ class Store:
         return time.monotonic() >= self._broken_until
 
     async def open(self) -> None:
-        """Connect and make what is missing.
+        """Connect and make what is missing. Until this has worked once, every call tries it first.
 
         Raises:
             ConfigurationError: The embedded data cannot be opened, or a statement is refused.
@@ -128,8 +136,9 @@ class Store:
         policy = self.target.policy
         if self.is_embedded and self.target.keys:
             policy = POLICY
-        placement = Placement(self.target.cluster, policy)
-        await self.write(lambda client: _create(client, statements(self.database, placement)))
+        sql = statements(self.database, Placement(self.target.cluster, policy))
+        await self._submit(self._writer, lambda client: _create(client, sql), writer=True)
+        self._made = True
 
     async def read(self, ask: Callable[[Client], T]) -> T:
         """Run ``ask`` with a handle that can only read.
@@ -164,7 +173,10 @@ class Store:
             UnavailableError: ClickHouse does not answer.
             ConfigurationError: It refuses the place.
         """
-        await self._administer(f"BACKUP DATABASE {self.database}{self._on_cluster} TO {place}")
+        await self.administer(
+            f"BACKUP DATABASE {self.database}{self._on_cluster} TO {place}",
+            "a back-up or to restore one",
+        )
 
     async def restore(self, place: str, database: str) -> None:
         """Make the database out of a back-up of ``database``. It must not exist.
@@ -173,16 +185,26 @@ class Store:
             UnavailableError: ClickHouse does not answer.
             ConfigurationError: The back-up is damaged, or the database exists and is not empty.
         """
-        await self._administer(
-            f"RESTORE DATABASE {database} AS {self.database}{self._on_cluster} FROM {place}"
+        await self.administer(
+            f"RESTORE DATABASE {database} AS {self.database}{self._on_cluster} FROM {place}",
+            "a back-up or to restore one",
         )
 
     @property
     def _on_cluster(self) -> str:
         return Placement(self.target.cluster).on_cluster
 
-    async def _administer(self, sql: str) -> None:
-        """Run a long statement on a handle of its own: writing goes on meanwhile."""
+    async def administer(self, sql: str, what: str) -> None:
+        """Run a long statement on a handle of its own: writing goes on meanwhile.
+
+        Args:
+            sql: The statement.
+            what: What ClickHouse refuses when it refuses it, for people.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+            ConfigurationError: It refuses.
+        """
 
         def run() -> None:
             with self._faults():
@@ -196,15 +218,23 @@ class Store:
         try:
             await asyncio.to_thread(run)
         except ClickHouseError as error:
-            raise ConfigurationError(
-                f"ClickHouse refuses a back-up or to restore one: {str(error)[:300]}"
-            ) from None
+            raise ConfigurationError(f"ClickHouse refuses {what}: {str(error)[:300]}") from None
 
     async def close(self) -> None:
-        """Wait for what runs and let go of every handle."""
+        """Let go of every handle, and give what runs ``CLOSE_SECONDS`` to end before that.
+
+        A query may take half a minute, and a server that hangs twice as long; a process that stops
+        has five seconds. What is left then goes on, on its thread, until the process ends. Nobody
+        hears a query's answer any more; a batch that was being written stays in the spool.
+        """
         for pool in (self._readers, self._writer):
-            await asyncio.to_thread(pool.shutdown, True, cancel_futures=True)
-        clients, self._clients = self._clients, []
+            pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            running = set(self._running)
+            clients, self._clients = self._clients, []
+        if (await asyncio.to_thread(wait, running, CLOSE_SECONDS)).not_done:
+            _log.warning("queries are cut off", database=self.database)
+            return  # their handles are in use
         for client in clients:
             with suppress(ClickHouseError):
                 await asyncio.to_thread(client.close)
@@ -212,13 +242,54 @@ class Store:
     async def _run(
         self, pool: ThreadPoolExecutor, call: Callable[[Client], T], *, writer: bool
     ) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, self._call, call, writer)
+        if time.monotonic() < self._hangs_until:
+            # Somebody found that out a moment ago; the threads may all wait for it.
+            raise self._down()
+        if not self._made:
+            await self.open()
+        return await self._submit(pool, call, writer=writer)
+
+    async def _submit(
+        self, pool: ThreadPoolExecutor, call: Callable[[Client], T], *, writer: bool
+    ) -> T:
+        try:
+            running = pool.submit(self._call, call, writer)
+        except RuntimeError:
+            raise UnavailableError(
+                "the server is stopping", code="stopping", retry_after=5
+            ) from None
+        with self._lock:
+            self._running.add(running)
+        running.add_done_callback(self._ended)
+        answer = asyncio.wrap_future(running)
+        url = self.target.url
+        if url is not None:
+            await self._while_reachable(answer, url)
+        return await answer
+
+    async def _while_reachable(self, answer: asyncio.Future[T], url: str) -> None:
+        """Wait for an answer, for as long as the server is there.
+
+        Raises:
+            UnavailableError: It is not. A call that runs may still go through.
+        """
+        try:
+            while not (await asyncio.wait((answer,), timeout=PATIENCE_SECONDS))[0]:
+                if not await answers(url, self.target.ca_file) and not answer.done():
+                    self._hangs_until = time.monotonic() + _BREAK_SECONDS
+                    raise self._down()
+        finally:
+            if not answer.done():
+                answer.cancel()
+
+    def _ended(self, call: Future[Any]) -> None:
+        with self._lock:
+            self._running.discard(call)
 
     def _call(self, call: Callable[[Client], T], writer: bool) -> T:
         with self._faults():
             found = call(self._client(writer))
-            self._broken_until = 0.0
+            self._broken_until = self._hangs_until = 0.0
             return found
 
     def _client(self, writer: bool) -> Client:
@@ -244,7 +315,9 @@ class Store:
             autogenerate_session_id=False,
             form_encode_query_params=True,
             connect_timeout=5,
-            send_receive_timeout=60,
+            # More than a query may take. What a hanging server is asked ends sooner for whoever
+            # asks; this frees the thread.
+            send_receive_timeout=60 if writer else 35,
             show_clickhouse_errors="scrub",
         )
 
@@ -256,11 +329,12 @@ class Store:
         try:
             yield
         except (OperationalError, OSError) as error:
-            self._broken_until = time.monotonic() + _BREAK_SECONDS
             self._local.client = None
-            raise UnavailableError(
-                "analytics does not answer", code="analytics_down", retry_after=5
-            ) from error
+            raise self._down() from error
+
+    def _down(self) -> UnavailableError:
+        self._broken_until = time.monotonic() + _BREAK_SECONDS
+        return UnavailableError("analytics does not answer", code="analytics_down", retry_after=5)
 
 
 _opening = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from rune_core.event.schema import Event
     from rune_server.analytics.connect import Store
 
-_LEFT = "SELECT count() FROM system.parts WHERE NOT active AND database = {name:String}"
+_PARTS = "SELECT table, name FROM system.parts WHERE database = {name:String}"
+_RESEAL_SECONDS = 60.0
 _TIMES = {
     "events": "timestamp",
     "events_by_minute": "began",
@@ -61,8 +63,8 @@ async def purge(store: Store, organisation_id: UUID, before: datetime) -> int:
     number = await store.query(
         f"SELECT count() FROM {store.database}.events WHERE {older % 'timestamp'}", parameters
     )
-    for table, time in _TIMES.items():
-        await _delete(store, table, older % time, parameters)
+    for table, column in _TIMES.items():
+        await _delete(store, table, older % column, parameters)
     return int(number[0][0])
 
 
@@ -158,28 +160,44 @@ async def _wipe(store: Store, table: str) -> None:
 
 
 async def reseal(store: Store) -> None:
-    """Write every part of an embedded store anew, under the current key.
+    """Write every part of an embedded store anew, under the current key. Events come in meanwhile.
 
-    Returns once no part under an older key is left. The key may go when every store of the folder
-    was written anew: see ``Analytics.reseal``.
+    Returns once no part is left that was there before. The key may go when every store of the
+    folder was written anew: see ``Analytics.reseal``.
 
     Raises:
-        UnavailableError: Older parts are still in use after a minute.
+        UnavailableError: Older parts are still in use a minute after all were written anew.
     """
     names = [f"{store.database}.{table}" for table in TABLES]
+    before = await _parts(store)
     for name in names:
         await _run(store, f"ALTER TABLE {name} MODIFY SETTING old_parts_lifetime = 1")
-        await _run(
-            store, f"OPTIMIZE TABLE {name} FINAL SETTINGS optimize_skip_merged_partitions = 0"
-        )
-    for _ in range(600):
-        left = await store.write(
-            lambda client: client.query(_LEFT, parameters={"name": store.database}).result_rows
-        )
-        if not left[0][0]:
-            break
-        await asyncio.sleep(0.1)
-    else:
-        raise UnavailableError("parts under an older key are still in use", retry_after=60)
+    try:
+        await _rewrite(store, names)
+        deadline = time.monotonic() + _RESEAL_SECONDS
+        # The name of a part is never used again.
+        while left := before & await _parts(store):
+            if time.monotonic() > deadline:
+                raise UnavailableError("parts under an older key are still in use", retry_after=60)
+            await asyncio.sleep(0.5)
+            # One that was being merged when its table's turn came was passed over.
+            await _rewrite(store, sorted({f"{store.database}.{table}" for table, _ in left}))
+    finally:
+        for name in names:
+            await _run(store, f"ALTER TABLE {name} RESET SETTING old_parts_lifetime")
+
+
+async def _rewrite(store: Store, names: Iterable[str]) -> None:
     for name in names:
-        await _run(store, f"ALTER TABLE {name} RESET SETTING old_parts_lifetime")
+        await store.administer(
+            f"OPTIMIZE TABLE {name} FINAL SETTINGS optimize_skip_merged_partitions = 0",
+            "to write it anew",
+        )
+
+
+async def _parts(store: Store) -> set[tuple[str, str]]:
+    """Table and name of every part that is on the disk."""
+    found = await store.write(
+        lambda client: client.query(_PARTS, parameters={"name": store.database}).result_rows
+    )
+    return {(str(table), str(name)) for table, name in found}

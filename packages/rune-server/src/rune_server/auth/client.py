@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from rune_server.http.address import address_of, network_of
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -52,37 +53,13 @@ class Client:
     @property
     def network(self) -> str:
         """What limits count: an IPv4 address, or an IPv6 network of 64 bits, as one person has."""
-        try:
-            found = ipaddress.ip_address(self.address)
-        except ValueError:
-            return self.address
-        if found.version == 4:
-            return str(found)
-        return str(ipaddress.ip_network((found, 64), strict=False))
+        return network_of(self.address)
 
 
 def client_of(settings: Settings, scope: Scope) -> Client:
     """The client of a request. ``X-Forwarded-For`` counts only from proxies that are trusted."""
-    agent = forwarded = ""
-    for name, value in scope["headers"]:
-        if name == b"user-agent":
-            agent = value.decode("latin-1")
-        elif name == b"x-forwarded-for":
-            forwarded = f"{forwarded},{value.decode('latin-1')}"
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    agent = next((value for name, value in reversed(headers) if name == b"user-agent"), b"")
     peer = scope.get("client")
-    return Client(_address(settings, peer[0] if peer else "", forwarded), agent[:512])
-
-
-def _address(settings: Settings, peer: str, forwarded: str) -> str:
-    """The last address that no trusted proxy has; anybody may have written those before."""
-    trusted = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
-    address = peer
-    for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
-        try:
-            known = ipaddress.ip_address(address)
-            if not any(known in network for network in trusted):
-                break
-            address = str(ipaddress.ip_address(hop))
-        except ValueError:
-            break
-    return address
+    address = address_of(peer[0] if peer else "", headers, settings.trusted_proxies)
+    return Client(address, agent.decode("latin-1")[:512])

@@ -20,10 +20,10 @@ def backup(
     master key, which is not in it. The server makes one every RUNE_BACKUP_HOURS by itself and
     keeps the newest RUNE_BACKUP_KEEP.
     """
-    from rune_server.backup.control import ask
+    from rune_server.control import ask
     from rune_server.settings import load
 
-    answer = asyncio.run(ask(load({"data_dir": data_dir})))
+    answer = asyncio.run(ask(load({"data_dir": data_dir}), "backup"))
     if answer.error:
         typer.echo(answer.error, err=True)
         raise typer.Exit(1)

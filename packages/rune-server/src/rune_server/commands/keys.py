@@ -12,10 +12,11 @@ import typer
 from rune_server.commands.options import DataDir, settings, stores
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from rune_server.state import State
     from rune_server.storage import Vault
+    from rune_server.storage.rotation import Left
 
 app = typer.Typer(no_args_is_help=True, help="API keys, and the keys that data is sealed with.")
 OrganisationId = Annotated[
@@ -41,11 +42,18 @@ def rotate(
     """Seal everything again under the current master key, and replace the key that signs sessions.
 
     First put the new master key in RUNE_MASTER_KEY (or the file) and the one before in
-    RUNE_MASTER_KEYS_PREVIOUS, and start the server with both.
+    RUNE_MASTER_KEYS_PREVIOUS, and start the server with both. At the end it says whether anything
+    still needs the key before.
     """
     from rune_server.auth.signing import rotate as rotate_signing
     from rune_server.clock import SystemClock
+    from rune_server.storage import rotation
+    from rune_server.storage.master import open_vault
     from rune_server.storage.reseal import reseal
+
+    found = settings(data_dir=data_dir)
+    # Before anything is opened: a server under another key would hold it.
+    running = asyncio.run(rotation.check_server(found, open_vault(found)))
 
     async def run(vault: Vault, state: State) -> None:
         if not signing:
@@ -54,12 +62,24 @@ def rotate(
         await rotate_signing(state, vault, SystemClock(), revoke=True)
         typer.echo("sessions are signed with a new key; what the old ones signed is void")
         if not signing:
-            typer.echo(
-                "Keep the previous master key for as long as there are spool files, parts of "
-                "ClickHouse and back-ups from before."
-            )
+            await rotation.reseal_files(found, vault, running=running)
+            typer.echo("sealed again: spool, quarantine, certificate and events of this folder")
+            _say_what_is_left(rotation.left(found, vault))
 
     _with_state(data_dir, run)
+
+
+def _say_what_is_left(left: Sequence[Left]) -> None:
+    for each in left:
+        typer.echo(
+            f"still under a previous master key: {each.number} {each.what}: {each.way_out}",
+            err=True,
+        )
+    if not left:
+        typer.echo(
+            "Nothing here needs the previous master key any more. When no other process of a "
+            "cluster does either, remove it from RUNE_MASTER_KEYS_PREVIOUS."
+        )
 
 
 @app.command("show")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rune_server.errors import InvalidError
+from rune_server.http.address import address_of, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -67,8 +66,8 @@ class Request:
         given = headers.get(REQUEST_ID_HEADER, b"")
         if _REQUEST_ID.fullmatch(given):
             self.id = given.decode()
-        if trusted_proxies:
-            self.address = _behind(peer, headers.get(b"x-forwarded-for", b""), trusted_proxies)
+        if b"x-forwarded-for" in headers:
+            self.address = address_of(peer, scope["headers"], trusted_proxies)
 
     def header(self, name: bytes) -> str:
         """A header's value; empty when it is not there.
@@ -84,34 +83,4 @@ class Request:
     @property
     def network(self) -> str:
         """What limits count: an IPv4 address, or an IPv6 network of 64 bits, as one person has."""
-        return _network(self.address)
-
-
-@lru_cache(4096)
-def _network(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if found.version == 4:
-        return str(found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
-
-
-@lru_cache(4096)
-def _is_trusted(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(found in ipaddress.ip_network(network, strict=False) for network in networks)
-
-
-def _behind(peer: str, forwarded: bytes, networks: Sequence[str]) -> str:
-    """The last address that no trusted proxy vouches for: what stands left of it may be forged."""
-    trusted = tuple(networks)
-    hops = [hop.strip() for hop in forwarded.decode("latin-1").split(",") if hop.strip()]
-    address = peer
-    while hops and _is_trusted(address, trusted):
-        address = hops.pop().removeprefix("[").partition("]")[0]
-    return address
+        return network_of(self.address)

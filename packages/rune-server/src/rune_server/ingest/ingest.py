@@ -16,6 +16,7 @@ from rune_server import metrics
 from rune_server.analytics import rows
 from rune_server.ingest.claims import Claims
 from rune_server.ingest.recent import Recent
+from rune_server.ingest.reseal import reseal
 from rune_server.ingest.spool import Spool
 from rune_server.ingest.writer import Writer
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("rune_server.ingest")
 SYNC_SECONDS = 5.0
 """How often what embedded ClickHouse wrote is forced to the disk, after which segments go."""
-CLOSE_SECONDS = 2.5
+CLOSE_SECONDS = 1.0
+"""How long closing goes on writing. What is left is in the spool, for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Ingest:
     ) -> None:
         folder = settings.data_dir / "spool"
         self._folder = folder
+        self._vault = vault
+        self._quarantine = settings.data_dir / "quarantine"
         self._bus = bus
         self._analytics = analytics
         self._recent = Recent()
@@ -73,7 +77,7 @@ class Ingest:
                 region,
                 analytics,
                 vault,
-                settings.data_dir / "quarantine",
+                self._quarantine,
                 written=self._written,
                 released=self.spool.released,
                 idle=self.spool.poke,
@@ -156,6 +160,10 @@ class Ingest:
             ConfigurationError: The spool folder cannot be used.
         """
         left = self.spool.start()
+        try:
+            await asyncio.to_thread(reseal, self._quarantine, self._vault)
+        except OSError as error:
+            _log.warning("the quarantine cannot be sealed again", error=error.strerror)
         if left:
             _log.info("segments of an earlier process are written", segments=len(left))
         for closed in left:

@@ -19,6 +19,7 @@ import structlog
 from rune_core.ids import uuid7
 from rune_server.errors import ConfigurationError, UnavailableError
 from rune_server.ingest.closed import Closed, Contents, found_at, name_of
+from rune_server.ingest.reseal import reseal
 from rune_server.ingest.segment import SUFFIX, SegmentFile
 
 if TYPE_CHECKING:
@@ -207,7 +208,12 @@ class Spool:
         Raises:
             ConfigurationError: Another process has the folder, or it cannot be written.
         """
-        self._lock()
+        self._lock_file = lock(self._folder)
+        try:
+            reseal(self._folder, self._vault)
+        except OSError as error:
+            # A full disk, say: under the older key, which was given, everything still opens.
+            _log.warning("the spool cannot be sealed again", error=error.strerror)
         left = []
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             found = found_at(path)
@@ -344,24 +350,30 @@ class Spool:
                     self.size -= segment.size
             self._retired.remove(segment)
 
-    def _lock(self) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise ConfigurationError(f"{self._folder}: {error.strerror}") from None
-        try:
-            import fcntl
-        except ImportError:  # no such locks on Windows
-            return
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock_file)
-            self._lock_file = -1
-            raise ConfigurationError(
-                f"{self._folder} is in use by another process: give each its own data_dir"
-            ) from None
+
+def lock(folder: Path) -> int:
+    """Keep a spool's folder for this process, until the file that is returned is closed.
+
+    Raises:
+        ConfigurationError: Another process has it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        opened = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}") from None
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        return opened
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        raise ConfigurationError(
+            f"{folder} is in use by another process: give each its own data_dir"
+        ) from None
+    return opened
 
 
 def _merge(into: Contents, new: Contents) -> None:

@@ -1,6 +1,6 @@
 """ClickHouse's HTTP protocol in front of an embedded ClickHouse, for tests of the server's client.
 
-    python -m benchmarks.clickhouse_shim FOLDER PORT
+    python -m tests.rune_server.clickhouse_shim FOLDER PORT
 
 No package of a ClickHouse server can be had where the tests run. This speaks enough of its protocol
 for clickhouse-connect's real HTTP client: queries, inserts, bound parameters, settings, external
@@ -48,6 +48,11 @@ class Shim(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.engine = chdb.connect(folder)
         self.lock = threading.Lock()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients are killed in tests; that is no fault of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

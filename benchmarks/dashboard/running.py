@@ -21,7 +21,7 @@ from benchmarks.dashboard import scenes
 from benchmarks.dashboard.seed import OTHER, PASSWORD, PEOPLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from rune_core.event.schema import Event
@@ -60,12 +60,21 @@ class DemoServer:
         folder: For data and certificate.
         events: How many events the demo has.
         days: Over how many days.
+        settings: What its server is told besides.
     """
 
-    def __init__(self, folder: Path, *, events: int, days: int = 14) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        events: int,
+        days: int = 14,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
         self._events = events
         self._days = days
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[str] | None = None
         self.port = _free_port()
         self.url = f"https://127.0.0.1:{self.port}"
@@ -121,6 +130,7 @@ class DemoServer:
                     str(self._folder / "certificate.pem"),
                     "--key",
                     str(self._folder / "key.pem"),
+                    *(f"--setting={name}={value}" for name, value in self._settings.items()),
                 ],
                 cwd=_ROOT,
                 stdin=subprocess.DEVNULL,

@@ -25,6 +25,7 @@ async def _main(arguments: argparse.Namespace) -> None:
         arguments.data_dir,
         public_url=f"https://127.0.0.1:{arguments.port}",
         ip_requests_per_second=10_000,
+        **dict(setting.split("=", 1) for setting in arguments.setting),
     )
     async with open_platform(settings) as platform:
         server = Server(
@@ -55,4 +56,5 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     asyncio.run(_main(parser.parse_args()))

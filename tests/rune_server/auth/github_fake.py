@@ -1,13 +1,15 @@
 """A GitHub on this machine that speaks its real protocol: OAuth 2.0 with PKCE, and two API calls.
 
-As documented by GitHub: ``/login/oauth/authorize``, ``/login/oauth/access_token`` (form in, JSON
-out when asked for, errors with status 200), ``/user`` and ``/user/emails``.
+As documented by GitHub: ``/login/oauth/authorize`` (a page for browsers),
+``/login/oauth/access_token`` (form in, JSON out when asked for, errors with status 200), ``/user``
+and ``/user/emails``.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import secrets
 import threading
@@ -58,6 +60,23 @@ class GitHubFake:
         self.codes[code] = query
         return query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"]})
 
+    def page(self, url: str) -> str:
+        """What GitHub shows a browser: who asks, a button to agree, and one to refuse."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        refused = urlencode(
+            {
+                "error": "access_denied",
+                "error_description": "The user has denied your application access.",
+                "state": query["state"],
+            }
+        )
+        agreed = html.escape(self.authorize(f"{self.url}{url}"))
+        back = html.escape(f"{query['redirect_uri']}?{refused}")
+        return (
+            "<!doctype html><title>Authorize application</title>"
+            f'<a href="{agreed}">Authorize</a> <a href="{back}">Cancel</a>'
+        )
+
     def exchange(self, form: dict[str, str]) -> dict[str, str]:
         known = self.codes.pop(form.get("code", ""), None)
         if form.get("client_id") != CLIENT_ID or form.get("client_secret") != CLIENT_SECRET:
@@ -91,7 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         token = self.headers.get("authorization", "").removeprefix("Bearer ")
         path = urlsplit(self.path).path
-        if token not in self.github.tokens:
+        if path == "/login/oauth/authorize":
+            self._show(self.github.page(self.path))
+        elif token not in self.github.tokens:
             self._say(401, {"message": "Bad credentials"})
         elif path == "/api/user":
             self._say(200, self.github.user)
@@ -99,6 +120,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(200, self.github.emails)
         else:
             self._say(404, {"message": "Not Found"})
+
+    def _show(self, page: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(page.encode())))
+        self.end_headers()
+        self.wfile.write(page.encode())
 
     def _say(self, status: int, body: object) -> None:
         raw = json.dumps(body).encode()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from sqlalchemy import select
-from tests.rune_server.auth import github_fake
+from tests.rune_server.auth import github_fake, openid_fake
 from tests.rune_server.auth.conftest import CLIENT, Browser, make_user
 
 from rune_server.accounts import invitations, members, organisations
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
     from rune_server.platform import Platform
     from rune_server.settings import Settings
 
-# The mock of an OpenID provider uses deprecated parts of authlib, on a thread of its own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
+pytestmark = pytest.mark.filterwarnings(openid_fake.WARNING)
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +47,10 @@ def running_github() -> Iterator[GitHubFake]:
 
 @pytest.fixture(scope="module")
 def google() -> Iterator[str]:
-    with warnings.catch_warnings():
-        # The mock still uses a module of authlib that is deprecated.
-        warnings.simplefilter("ignore")
-        import oidc_provider_mock
-
-    users = [
-        oidc_provider_mock.User(
-            sub="google-ada",
-            claims={"email": "ada@example.com", "email_verified": True, "name": "Ada"},
-        ),
-        oidc_provider_mock.User(
-            sub="google-bob", claims={"email": "bob@example.com", "email_verified": False}
-        ),
-    ]
-    with oidc_provider_mock.run_server_in_thread(user_claims=users) as server:
-        yield f"http://localhost:{server.server_port}"
+    ada = {"email": "ada@example.com", "email_verified": True, "name": "Ada"}
+    bob = {"email": "bob@example.com", "email_verified": False}
+    with openid_fake.running({"google-ada": ada, "google-bob": bob}) as issuer:
+        yield issuer
 
 
 @pytest.fixture
@@ -83,8 +69,8 @@ def settings(settings: Settings, github: GitHubFake, google: str) -> Settings:
         github_client_secret=github_fake.CLIENT_SECRET,
         github_url=github.url,
         github_api_url=f"{github.url}/api",
-        google_client_id="google-client",
-        google_client_secret="google-secret",
+        google_client_id=openid_fake.CLIENT_ID,
+        google_client_secret=openid_fake.CLIENT_SECRET,
         google_issuer=google,
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from benchmarks.dashboard.running import CHROMIUM, CHROMIUM_FLAGS, PERSONS, DemoServer, Person
+from tests.rune_server.auth import github_fake, openid_fake
 
 from rune_server.dashboard import assets
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, BrowserContext, Page
+    from tests.rune_server.auth.github_fake import GitHubFake
 
 _EVENTS = 2_500
 
@@ -46,9 +48,42 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer]:
+def github() -> Iterator[GitHubFake]:
+    """A GitHub that the server's people can sign in with; tests say who is at it."""
+    with github_fake.Running() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[str]:
+    """The issuer of an OpenID provider in Google's place. Subjects are named after roles."""
+    people: dict[str, dict[str, object]] = {
+        role: {"email": person.email, "email_verified": True, "name": person.name}
+        for role, person in PERSONS.items()
+    }
+    people["unproven"] = {"email": PERSONS["owner"].email, "email_verified": False}
+    people["stranger"] = {"email": "mallory@example.com", "email_verified": True}
+    with openid_fake.running(people) as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def server(
+    chromium: str, github: GitHubFake, google: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DemoServer]:
     """One server for all tests: they change what is theirs, and leave the rest."""
-    with DemoServer(tmp_path_factory.mktemp("demo"), events=_EVENTS, days=3) as found:
+    settings = {
+        "github_client_id": github_fake.CLIENT_ID,
+        "github_client_secret": github_fake.CLIENT_SECRET,
+        "github_url": github.url,
+        "github_api_url": f"{github.url}/api",
+        "google_client_id": openid_fake.CLIENT_ID,
+        "google_client_secret": openid_fake.CLIENT_SECRET,
+        "google_issuer": google,
+        "person_streams": "8",
+    }
+    folder = tmp_path_factory.mktemp("demo")
+    with DemoServer(folder, events=_EVENTS, days=3, settings=settings) as found:
         yield found
 
 
@@ -93,7 +128,8 @@ class Visit:
         self.page.on("pageerror", lambda error: complaints.append(f"JavaScript: {error}"))
 
     def _console(self, message: Any) -> None:
-        if message.type == "error":
+        # Another's page, a provider's say, may load what it likes.
+        if message.type == "error" and self.page.url.startswith(self.server.url):
             self._complaints.append(f"{self.page.url}: {message.text}")
 
     def go(self, path: str) -> Page:

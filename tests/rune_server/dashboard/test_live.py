@@ -93,6 +93,28 @@ def test_a_live_list_keeps_its_filter(as_role: Callable[..., Visit], server: Dem
     assert set(actions) == {"block"}
 
 
+def test_too_many_live_pages_of_one_person(
+    as_role: Callable[..., Visit], complaints: Complaints
+) -> None:
+    """The page says so, and is live by itself once another is closed."""
+    window = as_role("member")
+    pages = [window.go("/events?live=1"), *(window.context.new_page() for _ in range(8))]
+    for page in pages[1:]:
+        page.goto(f"{window.server.url}/events?live=1")
+    for page in pages[:8]:
+        wait_live(page)
+    last = pages[-1]
+    last.locator("[data-connection]", has_text="Too many live pages: close one").wait_for()
+    answer = last.request.get(f"{window.server.url}/events/live")
+    assert answer.status == 429
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["code"] == "too_many_streams"
+    pages[3].close()
+    wait_live(last)
+    assert not complaints
+
+
 def test_the_first_event_turns_the_page_green(
     visit: Callable[..., Visit], server: DemoServer
 ) -> None:

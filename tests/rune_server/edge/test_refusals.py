@@ -338,6 +338,25 @@ async def test_open_requests_by_address_are_capped(with_settings):
     assert (await client.send_events()).status == 202
 
 
+async def test_streams_of_an_organisation_are_capped(with_settings):
+    client = with_settings(organisation_streams=2)
+    instance = {"x-rune-instance": "0" * 32}
+    held = [asyncio.create_task(client("GET", "/v1/stream", headers=instance)) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    answer = await client("GET", "/v1/stream", headers=instance)
+    problem(answer, 429, "too_many_streams")
+    assert int(answer.headers["retry-after"]) == 60
+    assert (await client.send_events()).status == 202
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    again = asyncio.create_task(client("GET", "/v1/stream", headers=instance))
+    done, _ = await asyncio.wait([again], timeout=0.3)
+    assert not done  # it is open
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+
+
 async def test_unknown_places_and_methods(client):
     for method, path in (
         ("GET", "/v1/events"),

@@ -131,6 +131,14 @@ class Settings:
         values.positive, 2000, "requests a second with one API key"
     )
     ip_connections: int = _setting(values.positive, 100, "open requests from one address")
+    person_streams: int = _setting(
+        values.positive, 40, "live pages of one person that are open at once, in each process"
+    )
+    organisation_streams: int = _setting(
+        values.positive,
+        2_000,
+        "live pages of one organisation, and streams to its agents, at once in each process",
+    )
     spool_bytes: int = _setting(values.bytes_, 2_147_483_648, "largest spool; then 503")
     chdb_memory_bytes: int = _setting(
         values.bytes_, 1_610_612_736, "most memory that embedded ClickHouse takes"

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from rune_server import metrics
 from rune_server.actor import Permission
 from rune_server.auth.keys import TOPIC as KEYS_TOPIC
 from rune_server.edge.policies import instance_of
-from rune_server.errors import UnavailableError
+from rune_server.errors import TooManyRequestsError, UnavailableError
 from rune_server.policies.bundle import bundle_for
 from rune_server.policies.publish import topic
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PING_SECONDS: Final = 15.0
 RETRY_MS: Final = 2000
+_FULL_SECONDS: Final = 60
 _PING: Final = b": ping\n\n"
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -42,9 +44,24 @@ async def handle(call: Call) -> None:
 
     Raises:
         InvalidError: ``X-Rune-Instance`` is no instance id.
+        TooManyRequestsError: The organisation's agents have too many open.
         UnavailableError: The state database does not answer.
     """
     instance = instance_of(call)
+    most = call.platform.settings.organisation_streams
+    with call.platform.limits.holding(f"agent streams:{call.grant.organisation_id}", most) as ok:
+        if not ok:
+            metrics.refused.labels("streams").inc()
+            raise TooManyRequestsError(
+                f"{most} streams to agents of this organisation are open here, which is the most: "
+                "poll instead",
+                code="too_many_streams",
+                retry_after=_FULL_SECONDS,
+            )
+        await _hold(call, instance)
+
+
+async def _hold(call: Call, instance: str) -> None:
     platform, organisation_id = call.platform, call.grant.organisation_id
     async with platform.bus.subscribe(topic(organisation_id), KEYS_TOPIC) as messages:
         # Subscribed first: what is published from here on is heard.

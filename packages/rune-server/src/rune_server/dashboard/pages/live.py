@@ -7,11 +7,10 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from starlette.responses import StreamingResponse
-
 from rune_server.actor import Permission
 from rune_server.dashboard import choice
 from rune_server.dashboard.reading import still_reads
+from rune_server.dashboard.streams import CountedStream
 from rune_server.dashboard.view import Page
 from rune_server.errors import InvalidError
 
@@ -35,17 +34,26 @@ async def live(view: View) -> Response:
     """The stream of one list.
 
     ``after`` or ``Last-Event-ID`` is the newest time that the page shows; what came since is sent
-    first. Ends when the process stops or the reader may no longer read.
+    first. Ends when the process stops or the reader may no longer read. 429 when the person or the
+    organisation has too many open.
     """
     shape = view.parameter("view", "row")
     if shape not in _TEMPLATES:
         raise InvalidError("view: must be row or feed")
     chosen = choice.read(view.request.query_params, view.now).filter(open_end=True)
     after = view.request.headers.get("last-event-id") or view.parameter("after")
-    return StreamingResponse(
+    settings = view.platform.settings
+    return CountedStream(
         _stream(view, chosen, _TEMPLATES[shape], _time(after) or view.now),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        view.platform.limits,
+        (
+            (f"person streams:{view.person.user_id}", settings.person_streams, "your account"),
+            (
+                f"organisation streams:{view.actor.organisation_id}",
+                settings.organisation_streams,
+                "your organisation",
+            ),
+        ),
     )
 
 

@@ -53,12 +53,33 @@ class LiveList {
     this.source.addEventListener("rows", (event) => this.take(JSON.parse(event.data)));
     this.source.addEventListener("error", () => {
       // The browser's own reconnecting gives up at some answers. This never does.
+      const refused = this.source.readyState === EventSource.CLOSED;
       this.source.close();
       this.say("warn", "Reconnecting");
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.connect(), this.pause + Math.random() * this.pause);
+      this.again(this.pause + Math.random() * this.pause);
       this.pause = Math.min(this.pause * 2, 15_000);
+      if (refused) this.tellWhy(address);
     });
+  }
+
+  again(milliseconds) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.connect(), milliseconds);
+  }
+
+  // An event source does not say what the answer was: ask once more, for its head only.
+  async tellWhy(address) {
+    const asked = new AbortController();
+    try {
+      const answer = await fetch(address, { signal: asked.signal });
+      if (answer.status !== 429 || !this.on || this.source.readyState !== EventSource.CLOSED) return;
+      this.say("bad", "Too many live pages: close one");
+      this.again((Number(answer.headers.get("retry-after")) || 15) * 1000);
+    } catch {
+      // Away: the next attempt tells.
+    } finally {
+      asked.abort();
+    }
   }
 
   say(tone, text) {

@@ -2,8 +2,9 @@
 
     uv run python benchmarks/policy_speed.py [--rounds 5000]
 
-Counting (budgets, sequences), handing values to the CEL engine, evaluating and deciding are
-timed together; tracing the arguments has a bar of its own. CPU time of this thread.
+Counting (budgets, sequences), evaluating, with handing values to the CEL engine where a condition
+needs it, and deciding are timed together; tracing the arguments has a bar of its own. CPU time of
+this thread.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rune_core.context import ScanContext
@@ -110,8 +112,8 @@ def main() -> None:
     shared = SharedAccounts()
 
     def once() -> object:
-        call = Activation(facts, ARGUMENTS, findings, "billing", ("prod",))
-        call.compiled(policy.for_tool("send_money").names)
+        # Facts of their own: what conditions ask of them is found out once for each call.
+        call = Activation(replace(facts), ARGUMENTS, findings, "billing", ("prod",))
         counted = count_call(policy, context, ARGUMENTS, call, shared)
         done = evaluate(
             policy,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from local_rune_server import document
 from rune_core.bundle import report
 from rune_core.bundle.status import (
     AdapterEntry,
+    Digest,
     PoliciesEntry,
     QueueEntry,
     RefusedEntry,
@@ -187,3 +189,12 @@ def test_tools_are_remembered_within_a_bound():
     seen.note(None, "t", "high", "changed")
     [tool] = [tool for tool in seen.listed() if tool.name == "t"]
     assert (tool.agent_id, tool.risk, tool.definition_hash) == ("", "high", "changed")
+
+
+def test_no_line_break_follows_a_digest():
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert("0" * 64 + "\n", Digest)
+    assert msgspec.convert("0" * 64, Digest)
+    assert "Z" not in {
+        pattern[-1] for pattern in re.findall(r'"pattern": "([^"]+)"', SPEC.read_text())
+    }

@@ -432,3 +432,15 @@ def test_every_field_and_every_loss_is_explained():
     assert fields - set(told) == set()
     section = page.partition("## Losses")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(REASONS)
+
+
+@pytest.mark.parametrize("field", ["event_id", "tool", "agent_id", "hash_key_id"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028"])
+def test_no_line_break_follows_an_identifier(field, end):
+    (event,) = recorded(lambda shield: shield.scan_input("x"))
+    line = json.loads(msgspec.json.encode(event))
+    good = {**line, field: "0123456789abcdef"}
+    assert decode(json.dumps(good))
+    for read in (decode, decode_lenient):
+        with pytest.raises(msgspec.DecodeError):
+            read(json.dumps({**good, field: good[field] + end}))

@@ -71,10 +71,14 @@ keyed_hash = KeyedHash()
 """Under the random key of this process."""
 
 
+_cache_keyed = hashlib.blake2b(digest_size=16, key=_PROCESS_KEY).copy
+
+
 def cache_digest(text: str) -> bytes:
     """16 bytes that stand for a text in this process; keyed, so they mean nothing outside."""
-    raw = text.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(raw, digest_size=16, key=_PROCESS_KEY).digest()
+    value = _cache_keyed()
+    value.update(text.encode("utf-8", "surrogatepass"))
+    return value.digest()
 
 
 def safe_name(name: str | None) -> str | None:

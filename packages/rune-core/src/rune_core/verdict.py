@@ -5,9 +5,11 @@ Per threat, with the confidences of its distinct rules in falling order ``c1 ≥
     score = 1 - (1 - c1) · Π (1 - 0.25·ci)   for i ≥ 2
 
 The surest rule counts in full, each further rule a quarter, and the same rule matching twice
-counts once: ten copies of one phrase are not ten reasons. No term can lower the product's
-complement, so more evidence never lowers a score. ``risk_score`` is the highest such score with
-each confidence weighted by severity: an e-mail address that is certainly there is no great risk.
+counts once: ten copies of one phrase are not ten reasons. A doubted finding (an attack that is
+quoted) counts only as the surest one: a text that quotes many attacks is about attacks. No term can
+lower the product's complement, so more evidence never lowers a score. ``risk_score`` is the highest
+such score with each confidence weighted by severity: an e-mail address that is certainly there is
+no great risk.
 """
 
 from __future__ import annotations
@@ -108,9 +110,9 @@ def _contributions(findings: Iterable[Finding]) -> Iterable[Contribution]:
     for finding in sorted(findings, key=lambda f: (-f.confidence, f.layer)):
         surest.setdefault(finding.rule_id, finding)
     reached = 0.0
-    counted: dict[str, float] = {}
+    counted: list[tuple[float, bool]] = []
     for rule_id, finding in sorted(surest.items(), key=lambda item: (-item[1].confidence, item[0])):
-        counted[rule_id] = finding.confidence
+        counted.append((finding.confidence, finding.doubted))
         total = _combine(counted)
         yield Contribution(
             finding.threat, finding.layer, rule_id, finding.confidence, max(0.0, total - reached)
@@ -120,28 +122,34 @@ def _contributions(findings: Iterable[Finding]) -> Iterable[Contribution]:
 
 def score(findings: Iterable[Finding]) -> float:
     """The unweighted score, 0 to 1, of findings that warn of one threat."""
-    best: dict[str, float] = {}
-    for finding in findings:
-        if finding.confidence > best.get(finding.rule_id, -1.0):
-            best[finding.rule_id] = finding.confidence
-    return _combine(best)
+    return _combine(_surest((finding, finding.confidence) for finding in findings))
 
 
-def _weighted(findings: Iterable[Finding]) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for finding in findings:
-        weighted = finding.confidence * _SEVERITY_WEIGHT[finding.severity]
-        if weighted > best.get(finding.rule_id, -1.0):
-            best[finding.rule_id] = weighted
-    return best
+def _weighted(findings: Iterable[Finding]) -> Iterable[tuple[float, bool]]:
+    return _surest(
+        (finding, finding.confidence * _SEVERITY_WEIGHT[finding.severity]) for finding in findings
+    )
 
 
-def _combine(confidence_of: dict[str, float]) -> float:
-    if not confidence_of:
+def _surest(findings: Iterable[tuple[Finding, float]]) -> Iterable[tuple[float, bool]]:
+    """The highest confidence of each rule, and whether that finding is doubted."""
+    best: dict[str, tuple[float, bool]] = {}
+    for finding, confidence in findings:
+        known = best.get(finding.rule_id)
+        if known is None or confidence > known[0]:
+            best[finding.rule_id] = (confidence, finding.doubted)
+    return best.values()
+
+
+def _combine(counted: Iterable[tuple[float, bool]]) -> float:
+    """The score of confidences, of which doubted ones lend no weight to others."""
+    ranked = sorted(counted, reverse=True)
+    if not ranked:
         return 0.0
-    first, *rest = sorted(confidence_of.values(), reverse=True)
+    first = ranked[0][0]
     doubt = 1.0 - first
-    for confidence in rest:
-        doubt *= 1.0 - _FURTHER_RULE_WEIGHT * confidence
+    for confidence, doubted in ranked[1:]:
+        if not doubted:
+            doubt *= 1.0 - _FURTHER_RULE_WEIGHT * confidence
     # Rounding must not put a score below its surest rule: 1 - (1 - c) can be less than c.
     return max(first, min(1.0, 1.0 - doubt))

@@ -78,6 +78,8 @@ class Finding:
         view: The name of the view in which it matched: ``raw``, ``folded``, ``base64``, …;
             nested decodings are joined with ``>``: ``base64>url``.
         label: What redaction writes in its place, such as ``EMAIL`` or ``INJECTION``.
+        doubted: It stands in a quotation, as what is talked about does: its confidence is lower
+            than its rule's, and it lends no weight to other findings.
     """
 
     rule_id: str
@@ -89,3 +91,4 @@ class Finding:
     layer: str = "l1_rules"
     view: str = "raw"
     label: str = "REDACTED"
+    doubted: bool = False

@@ -12,6 +12,7 @@ from typing import Final
 from rune_scanner.errors import ScannerError
 from rune_scanner.finding import Finding, Span, Surface, Threat
 from rune_scanner.match import Match, compile_engine, default_engine
+from rune_scanner.mention import SAID_OF, Mentions
 from rune_scanner.rules import patterns
 from rune_scanner.rules.load import RuleSet, builtin_rules
 from rune_scanner.rules.schema import Form, Rule
@@ -31,16 +32,9 @@ _HIDING_WEIGHS: Final = frozenset(
 
 # An attack between quotation marks in what a person wrote is talked about more often than meant.
 # Tool results are left out: in JSON every text stands between quotation marks.
-_TALKED_ABOUT: Final = frozenset(
-    (
-        Threat.PROMPT_INJECTION,
-        Threat.JAILBREAK,
-        Threat.SYSTEM_PROMPT_LEAK,
-        Threat.PRIVILEGE_ESCALATION,
-    )
-)
 _QUOTING: Final = frozenset((Surface.DOCUMENT, Surface.INPUT))
 _QUOTED_CONFIDENCE: Final = 0.6
+_MENTIONED_CONFIDENCE: Final = 0.55
 _OPENING: Final = ('"', "'", "`", "\u201c", "\u2018", "\u00ab", "\u201e", "\u300c")
 _CLOSING: Final = re.compile('[^\n"`\u201d\u2019\u00bb\u300d]{0,60}["\'`\u201d\u2019\u00bb\u300d]')
 
@@ -131,9 +125,11 @@ class Scanner:
         views = build_views(text, self._limits)
         findings: list[Finding] = []
         covered: dict[str, _Covered] = {}
+        # Looked for in the text as it came: views drop the marks that show a quotation.
+        mentions = Mentions(text, surface)
         capped = False
         for view in views.views:
-            capped |= compiled.find(view, surface, findings, covered, self._limits)
+            capped |= compiled.find(view, surface, findings, covered, mentions, self._limits)
             for cover in covered.values():
                 cover.settle()
         findings.sort(key=lambda finding: (finding.span, -finding.confidence, finding.rule_id))
@@ -174,6 +170,7 @@ class _CompiledRules:
         surface: Surface,
         findings: list[Finding],
         covered: dict[str, _Covered],
+        mentions: Mentions,
         limits: Limits,
     ) -> bool:
         """Add what the rules find in ``view``; say whether a rule met the match limit."""
@@ -200,8 +197,13 @@ class _CompiledRules:
                     continue
                 count += 1
                 cover.add(span)
-                quoted = surface in _QUOTING and _is_quoted(text, match)
-                findings.append(checked.finding(surface, span, view, quoted=quoted))
+                most = 1.0
+                if not view.hidden:
+                    if mentions.hold(rule.threat, span):
+                        most = _MENTIONED_CONFIDENCE
+                    elif surface in _QUOTING and rule.threat in SAID_OF and _is_quoted(text, match):
+                        most = _QUOTED_CONFIDENCE
+                findings.append(checked.finding(surface, span, view, most=most))
             if overflow is not None:
                 capped = True
                 findings.append(checked.finding(surface, overflow, view))
@@ -240,13 +242,14 @@ class _CheckedRule:
             return False
         return not any(word in around for word in rule.unless_near)
 
-    def finding(self, surface: Surface, span: Span, view: View, *, quoted: bool = False) -> Finding:
-        """The finding for a match at ``span``, which may stand between quotation marks."""
+    def finding(self, surface: Surface, span: Span, view: View, *, most: float = 1.0) -> Finding:
+        """The finding for a match at ``span``, of a confidence of ``most`` at most."""
         rule = self.rule
         confidence = rule.confidence_for(surface)
-        if quoted and not view.hidden and rule.threat in _TALKED_ABOUT:
-            confidence = min(confidence, _QUOTED_CONFIDENCE)
-        if view.hidden and rule.threat in _HIDING_WEIGHS:
+        doubted = most < 1.0
+        if doubted:
+            confidence = min(confidence, most)
+        elif view.hidden and rule.threat in _HIDING_WEIGHS:
             # Honest texts rarely hide what they tell an agent to do.
             confidence = 1 - (1 - confidence) / 2
         return Finding(
@@ -258,6 +261,7 @@ class _CheckedRule:
             surface=surface,
             view="folded" if self.rule.form is Form.FOLDED and view.name == "raw" else view.name,
             label=rule.label,
+            doubted=doubted,
         )
 
 

@@ -17,7 +17,7 @@ SCHEMA = "1"
 MAX_POLICIES = 1000
 
 RefusalCode = Literal["revision", "sha256", "duplicate", "policy", "internal"]
-_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Document(msgspec.Struct, frozen=True):

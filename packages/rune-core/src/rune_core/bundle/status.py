@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from rune_core.bundle.model import RefusalCode  # noqa: TC001 - msgspec reads the annotations
+from rune_core.event.schema import portable
 from rune_core.ids import MASKED_NAME, safe_name, safe_title
 
 MAX_LISTED = 256
 
 Id = Annotated[str, msgspec.Meta(max_length=128)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-Digest = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 RiskName = Literal["low", "medium", "high"]
 SurfaceName = Literal[
     "input", "output", "tool_call", "tool_result", "document", "tool_definition", "handoff"
@@ -162,7 +163,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Rune status, version 1",
-        **msgspec.json.schema(Status),
+        **portable(msgspec.json.schema(Status)),
     }
 
 

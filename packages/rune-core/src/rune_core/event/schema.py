@@ -7,14 +7,16 @@ members of closed sets. ``spec/event.v1.json`` is generated from this module.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 SCHEMA_VERSION = "1"
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:/@\- ]*$", max_length=128)]
-Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,64}$")]
+# Not "$", which in Python lets a line break follow.
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:/@\- ]*\Z", max_length=128)]
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,64}\Z")]
 Score = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0.0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -140,16 +142,23 @@ class Event(
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an event."""
-    schema = msgspec.json.schema(Event)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Rune event, version 1",
-        **schema,
+        **portable(msgspec.json.schema(Event)),
     }
 
 
+def portable(schema: dict[str, Any]) -> dict[str, Any]:
+    r"""A JSON Schema made from Python types, its patterns as ECMAScript writes them.
+
+    There ``$`` is the very end of a text, which Python writes ``\Z``.
+    """
+    made: dict[str, Any] = json.loads(json.dumps(schema).replace('\\\\Z"', '$"'))
+    return made
+
+
 if __name__ == "__main__":
-    import json
     import sys
 
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

@@ -32,14 +32,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+
+from rune_core.policy.plain import Unsure, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rune_core.session.call import CallFacts
+    from rune_core.tool_risk import Capability
     from rune_scanner.finding import Finding
 
 MAX_LENGTH: Final = 4_000
@@ -64,8 +67,8 @@ CONDITION_TYPES: Final[Mapping[str, str]] = MappingProxyType(_NAMES)
 CONDITION_NAMES: Final = ", ".join(_NAMES)
 """The names, for error messages."""
 _MAX_DEPTH: Final = 16
+_MOST_TOGETHER: Final = 32
 _WORD: Final = re.compile(r"[a-z_]+")
-_LEAF: Final = re.compile(r"[.\[]")
 _POSITION: Final = re.compile(r"<input>:\d+:(\d+): ([^\n]*)")
 
 
@@ -94,7 +97,7 @@ class Condition:
             something else than a bool.
     """
 
-    __slots__ = ("_expression", "names", "source")
+    __slots__ = ("_expression", "names", "plain", "source")
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_LENGTH:
@@ -109,6 +112,7 @@ class Condition:
         kind = self._expression.return_type().name()
         if kind not in ("BOOL", "bool", "DYN", "dyn"):
             raise ConditionError(f"gives {kind.lower()}, not true or false")
+        self.plain = plain(source, _NAMES.keys())
 
     def holds(self, activation: Activation) -> bool:
         """Whether it is true of a call.
@@ -117,6 +121,14 @@ class Condition:
             ConditionError: It cannot be told, as when it names an argument the call lacks. The
                 message holds no content.
         """
+        if self.plain is not None and activation.is_whole:
+            found = self.plain(activation)
+            if found is not Unsure:
+                return bool(found)
+        return self.asked(activation)
+
+    def asked(self, activation: Activation) -> bool:
+        """The same, as the engine sees it."""
         value = self._expression.eval(activation.compiled(self.names)).value()
         if value is True or value is False:
             return bool(value)
@@ -125,38 +137,78 @@ class Condition:
 
 
 class ConditionBatch:
-    """Several conditions held against a call in one go: most of the cost is in going there.
+    """Several conditions held against a call in one go.
+
+    What is plain is told here; for the engine, most of the cost is in going there, so it is asked
+    about all others together.
 
     Args:
         conditions: The conditions.
     """
+
+    __slots__ = ("_conditions", "_parts")
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._conditions = tuple(conditions)
+        others = [condition for condition in conditions if condition.plain is None]
+        self._parts = tuple(
+            _Together(others[start : start + _MOST_TOGETHER])
+            for start in range(0, len(others), _MOST_TOGETHER)
+        )
+
+    def hold(self, activation: Activation) -> list[bool | None]:
+        """Of each condition whether it is true of the call; None where it cannot be told."""
+        if not activation.is_whole:
+            return [_told(condition, activation) for condition in self._conditions]
+        others = iter([told for part in self._parts for told in part.hold(activation)])
+        return [
+            next(others)
+            if condition.plain is None
+            else _engine_told(condition, activation)
+            if (found := condition.plain(activation)) is Unsure
+            else found
+            for condition in self._conditions
+        ]
+
+
+class _Together:
+    """So many conditions that one number holds a bit for each."""
 
     __slots__ = ("_conditions", "_expression", "_names")
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._conditions = tuple(conditions)
         self._names = frozenset().union(*(condition.names for condition in conditions))
-        source = ", ".join(f"({condition.source}\n)" for condition in conditions)
+        # A number is handed back at once; a list costs as much again as the conditions.
+        source = " + ".join(
+            f"(({condition.source}\n) ? {1 << bit} : 0)" for bit, condition in enumerate(conditions)
+        )
         self._expression: Any = None
         # Together they may be more than the engine takes; then each goes by itself.
         with suppress(RuntimeError):
-            self._expression = _environment().compile(f"[{source}]")
+            self._expression = _environment().compile(source)
 
     def hold(self, activation: Activation) -> list[bool | None]:
-        """Of each condition whether it is true of the call; None where it cannot be told."""
         if self._expression is not None:
-            values = self._expression.eval(activation.compiled(self._names)).value()
+            bits = self._expression.eval(activation.compiled(self._names)).value()
             # One that cannot be told makes the whole an error.
-            if isinstance(values, list):
-                told = [value.value() for value in values]
-                if all(value is True or value is False for value in told):
-                    return told
+            if type(bits) is int:
+                if not bits:
+                    return [False] * len(self._conditions)
+                return [bits >> bit & 1 == 1 for bit in range(len(self._conditions))]
         return [_told(condition, activation) for condition in self._conditions]
 
 
 def _told(condition: Condition, activation: Activation) -> bool | None:
     try:
         return condition.holds(activation)
+    except ConditionError:
+        return None
+
+
+def _engine_told(condition: Condition, activation: Activation) -> bool | None:
+    try:
+        return condition.asked(activation)
     except ConditionError:
         return None
 
@@ -172,10 +224,14 @@ class Activation:
         tags: The agent's tags.
     """
 
+    is_whole = True
+    """Whether every value is known."""
+
     __slots__ = (
         "_agent",
         "_arguments",
         "_by_argument",
+        "_by_name",
         "_compiled",
         "_data",
         "_facts",
@@ -198,6 +254,7 @@ class Activation:
         self._tags = tags
         self._data: dict[str, object] = {}
         self._by_argument: dict[str, list[dict[str, object]]] | None = None
+        self._by_name: dict[str, dict[str, object]] = {}
         self._compiled: Any = None
 
     def compiled(self, names: frozenset[str]) -> Any:
@@ -207,10 +264,34 @@ class Activation:
         condition reads are handed over.
         """
         if self._compiled is None or not names <= self._data.keys():
-            for name in names - self._data.keys():
-                self._data[name] = self.value(name)
+            for name in names:
+                self.read(name)
             self._compiled = _environment().Activation(self._data)
         return self._compiled
+
+    def read(self, name: str) -> object:
+        """:meth:`value`, kept for the next who asks."""
+        if name not in self._data:
+            self._data[name] = self.value(name)
+        return self._data[name]
+
+    def argument(self, name: str) -> object:
+        """What ``args`` holds under ``name``; None if it holds nothing."""
+        known = self._by_name.get(name)
+        if known is None:
+            if name in self._arguments:
+                known = {
+                    "value": _plain(self._arguments[name]),
+                    "origins": self._origins().get(name, []),
+                }
+            else:
+                # Keys that are no texts, or that are written differently, are texts to a condition.
+                all_of_them: Any = self.read("args")
+                if name not in all_of_them:
+                    return None
+                known = all_of_them[name]
+            self._by_name[name] = known
+        return known
 
     def value(self, name: str) -> object:
         """What a condition reads under ``name``, one of :data:`CONDITION_NAMES`."""
@@ -221,7 +302,7 @@ class Activation:
             case "risk":
                 return facts.profile.risk.value
             case "capabilities":
-                return sorted(capability.value for capability in facts.profile.capabilities)
+                return _capabilities(facts.profile.capabilities)
             case "args":
                 origins = self._origins()
                 return {
@@ -252,7 +333,7 @@ class Activation:
         if self._by_argument is None:
             self._by_argument = {}
             for traced in self._facts.traced:
-                name = _LEAF.split(traced.path, maxsplit=1)[0]
+                name = traced.path.partition(".")[0].partition("[")[0]
                 self._by_argument.setdefault(name, []).extend(
                     {
                         "kind": origin.kind.value,
@@ -276,6 +357,8 @@ class PartialActivation(Activation):
         known: Values by name, of the types in the table above.
     """
 
+    is_whole = False
+
     __slots__ = ("_known",)
 
     def __init__(self, known: Mapping[str, object]) -> None:
@@ -294,6 +377,8 @@ class PartialActivation(Activation):
 
 def _plain(value: object, depth: int = 0) -> object:
     """``value`` with nothing in it that CEL has no type for."""
+    if type(value) is str:
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -320,6 +405,11 @@ def _text(value: object) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+@lru_cache(maxsize=256)
+def _capabilities(capabilities: frozenset[Capability]) -> list[str]:
+    return sorted(capability.value for capability in capabilities)
 
 
 @cache

@@ -28,6 +28,7 @@ _MAX_DIGITS: Final = 40
 # The host may have set traps in its own context; here no sum may raise.
 _SUMS: Final = Context(prec=40, traps=[])
 _MAX_AMOUNTS: Final = 1000
+_encode: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 class Counted:
@@ -300,5 +301,4 @@ def sequence_reason(match: SequenceMatch) -> str:
 
 def fingerprint_of(tool: str, arguments: object) -> str:
     """Equal calls get equal marks, whatever the order of arguments. Keyed, kept in memory only."""
-    plain = json.dumps(arguments, sort_keys=True, ensure_ascii=True, default=str)
-    return cache_digest(f"{tool}\0{plain}").hex()
+    return cache_digest(f"{tool}\0{_encode(arguments)}").hex()

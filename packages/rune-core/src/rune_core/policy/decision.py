@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rune_core.action import Action
 
 if TYPE_CHECKING:
     from rune_scanner.finding import Severity, Threat
 
 
-@dataclass(frozen=True, slots=True)
-class RuleMatch:
+class RuleMatch(msgspec.Struct, frozen=True):
     """One policy rule that matched.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from rune_core.action import Action
@@ -136,7 +137,7 @@ def evaluate(policy: CompiledPolicy, facts: Facts) -> Evaluation:
         for rule in rules.calls:
             # Batches answer for every condition, so each answer is taken off in its turn.
             holds = next(told) if told is not None and rule.has_condition else _UNASKED
-            if rule.concerns(facts.tool, facts.agent_id, facts.tags):
+            if holds is not False and rule.concerns(facts.tool, facts.agent_id, facts.tags):
                 _hold_call(rule, facts, day, done, holds)
         if facts.counted:
             for rule in (*rules.budgets, *(rule for rule, _ in rules.sequences)):
@@ -174,8 +175,12 @@ class _Group:
     def detectors(self) -> tuple[str, ...]:
         """Detector ids, surest first."""
         if self._detectors is None:
-            ranked = sorted(self.findings, key=lambda f: (-f.confidence, f.rule_id))
-            self._detectors = tuple(dict.fromkeys(finding.rule_id for finding in ranked))
+            findings = self.findings
+            if len(findings) == 1:
+                self._detectors = (findings[0].rule_id,)
+            else:
+                ranked = sorted(findings, key=lambda f: (-f.confidence, f.rule_id))
+                self._detectors = tuple(dict.fromkeys(finding.rule_id for finding in ranked))
         return self._detectors
 
     @property
@@ -198,21 +203,13 @@ class _Group:
 
 def decide(decision_id: str, revision: str, matches: Iterable[RuleMatch]) -> Decision:
     """The strictest action among the matches that act, with the explanation."""
-    ranked = sorted(
-        matches,
-        key=lambda m: (
-            -m.action.rank if m.acts else 1,
-            -m.severity.rank,
-            -(m.score or 0.0),
-            m.rule,
-        ),
-    )
+    ranked = sorted(matches, key=_strictness)
     if not ranked:
         return Decision(decision_id, revision=revision)
     first = ranked[0]
     monitored_action = max(
-        (m.action for m in ranked if not m.excepted_by),
-        key=lambda action: action.rank,
+        {m.action for m in ranked if not m.excepted_by},
+        key=_rank_of,
         default=Action.ALLOW,
     )
     if not first.acts:
@@ -235,6 +232,18 @@ def decide(decision_id: str, revision: str, matches: Iterable[RuleMatch]) -> Dec
         f"{first.reason}.{tail}",
         matches=tuple(ranked),
         monitored_action=monitored_action,
+    )
+
+
+_rank_of = attrgetter("rank")
+
+
+def _strictness(match: RuleMatch) -> tuple[int, int, float, str]:
+    return (
+        -match.action.rank if match.acts else 1,
+        -match.severity.rank,
+        -(match.score or 0.0),
+        match.rule,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rune_core.session.counters import NOTHING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _WEAK: frozenset[PartKind | None] = frozenset((PartKind.DATE,))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallFacts:
     """What a policy may ask about a call.
 
@@ -43,22 +44,24 @@ class CallFacts:
     user_known: bool = False
     session: Mapping[str, int] = field(default_factory=lambda: NOTHING)
 
-    @property
+    # Several conditions ask for each of these, so each is found out once.
+
+    @cached_property
     def untrusted(self) -> tuple[Origin, ...]:
         """Every untrusted origin of the arguments, without doubles."""
         return tuple(dict.fromkeys(origin for value in self.traced for origin in value.untrusted))
 
-    @property
+    @cached_property
     def instruction(self) -> float:
         """How much the places the arguments came from read as instructions, 0 to 1: the worst."""
         return max((origin.instruction for origin in self.untrusted), default=0.0)
 
-    @property
+    @cached_property
     def value_from_request(self) -> bool:
         """An argument was taken from a sentence that itself asks for this call."""
         return any(origin.asked and origin.part not in _WEAK for origin in self.untrusted)
 
-    @property
+    @cached_property
     def hijacked(self) -> bool:
         """The marks of a call that a text, not the user, wants.
 

@@ -1,0 +1,187 @@
+"""Tell an attack that is talked about from one that is made.
+
+Security writing quotes attacks and says what they are. So a match that lies in a quotation
+(quotation marks, back-ticks, a code block, a block quote, a labelled item) while the words around
+that quotation speak of attacks or of finding them, is doubted: it weighs less.
+
+Anyone can write "for example" and quotation marks around an attack. What that buys is little: tool
+results are not doubted at all, a doubted match still marks where its text came from, and a call
+that such a text wants is judged by its origin.
+"""
+
+# ruff: noqa: SIM905 - many words read better without marks
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from rune_scanner.finding import Surface, Threat
+from rune_scanner.quotations import Quotations
+
+if TYPE_CHECKING:
+    from rune_scanner.finding import Span
+
+SAID_OF: Final = frozenset(
+    (
+        Threat.PROMPT_INJECTION,
+        Threat.JAILBREAK,
+        Threat.SYSTEM_PROMPT_LEAK,
+        Threat.PRIVILEGE_ESCALATION,
+    )
+)
+_IN_WRITING: Final = SAID_OF | {Threat.TOOL_MANIPULATION, Threat.DATA_EXFILTRATION}
+# In a call's arguments these are what would stop it. Instructions to the agent are only flagged.
+_IN_CALLS: Final = frozenset((Threat.COMMAND_INJECTION, Threat.DATA_EXFILTRATION))
+_THREATS: Final = {
+    Surface.DOCUMENT: _IN_WRITING,
+    Surface.INPUT: _IN_WRITING,
+    Surface.TOOL_CALL: _IN_CALLS,
+}
+
+_BEFORE: Final = 240
+_NEXT_TO: Final = 80
+_AFTER: Final = 160
+_LABELLED: Final = 700
+_FOR_KEY: Final = 2000
+_READ: Final = 20_000
+
+_WORD: Final = re.compile(r"[a-z_]+")
+_ABOUT: Final = frozenset(
+    """
+    attack attacker attackers attacks attacked attacking adversary adversaries adversarial malicious
+    payload payloads injection injections injected injects injecting jailbreak jailbreaks jailbroken
+    jailbreaking exploit exploits exploited exploiting exploitation vulnerable vulnerability
+    vulnerabilities poisoned poisoning hacker hackers victim victims pentest pentester pentesters
+    threat threats hijack hijacked hijacking bypass bypasses bypassed bypassing guardrail guardrails
+    classifier classifiers detect detects detected detector detectors detection detecting flagged
+    flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
+    filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
+    assert expect expects expected obeyed is_injection is_attack
+    """.split()
+)
+_ABOUT_PHRASES: Final = ("red team", "red-team", "test case", "def test_", "it('")
+_EXAMPLE: Final = frozenset(
+    """
+    example examples instance such phrases phrase strings string say says saying said typing sent
+    wrote write writes type types line sentence comment words text prompt prompts pattern input
+    sample label case listing
+    """.split()
+)
+_LABEL: Final = re.compile(
+    r"(?:^|[>*+\-.)|#])[ \t]{0,8}[*_`]{0,3}(?:[a-z]{1,14}[ -]){0,2}"
+    r"(?:payload|attack(?: string| example| prompt)?|injection|exploit|malicious [a-z]{1,12}"
+    r"|jailbreak)(?: [a-z\d]{1,12}){0,2}[*_`]{0,3}\s{0,2}:[*_`]{0,3}",
+    re.IGNORECASE,
+)
+# Patterns take a little of what stands around a phrase along.
+_LEADING: Final = " \t\r\n.=>*-"
+_TRAILING: Final = " \t\r\n\\\"'`\u201d\u2019\u00bb;,.|)}"
+
+_RUNS: Final = re.compile(
+    r"(?:\b(?:ba|z|da|k|c|a)?sh|cmd(?:\.exe)?|powershell|python\d?|perl|ruby|node|php)\b[^\n]{0,40}"
+    r"\s-{1,2}[a-z]{0,8}[ce]\b|\beval\b|\bexec\b|\bsystem\s{0,2}\(|\bpopen\b|\bspawn|\bxargs\b|"
+    r"\bsource\b|\bsubprocess\b|\bssh\b|\bdocker\b|\bkubectl\b|\bsudo\b|\bcrontab\b|\$\(|<\(",
+    re.IGNORECASE,
+)
+_SUBSTITUTES: Final = re.compile(r"`|\$\(|<\(")
+_PIPED: Final = re.compile(r"\|\s{0,3}\S{0,20}(?:sh|python\d?|perl|tee|at|xargs|node)\b|>\s{0,2}\S")
+_SEARCHES: Final = re.compile(
+    r"\b(?:e?grep|rg|ag|ack|findstr|git (?:grep|log|commit)|select-string)\b[^\n;&|]{0,160}$",
+    re.IGNORECASE,
+)
+_KEY: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?\\{0,7}"')
+_COMMANDS: Final = frozenset(("bash", "cmd", "command", "commands", "exec", "script", "shell"))
+
+
+class Mentions:
+    """Where a text mentions attacks rather than makes them.
+
+    Args:
+        text: The text.
+        surface: Where the text was met.
+    """
+
+    __slots__ = ("_about_attacks", "_is_call", "_quotations", "_said", "_text", "_threats")
+
+    def __init__(self, text: str, surface: Surface) -> None:
+        self._text = text
+        self._threats = _THREATS.get(surface, frozenset())
+        # A call's arguments come as JSON, where every text is between quotation marks.
+        self._is_call = surface is Surface.TOOL_CALL
+        self._quotations = Quotations(text, in_json=self._is_call)
+        self._said: dict[tuple[int, int], bool] = {}
+        self._about_attacks: bool | None = None
+
+    def hold(self, threat: Threat, span: Span) -> bool:
+        """Whether a match of a rule against ``threat`` is only mentioned.
+
+        Args:
+            threat: What the rule warns of.
+            span: The match, in characters of the text.
+        """
+        if threat not in self._threats:
+            return False
+        text, (start, end) = self._text, span
+        while start < end and text[start] in _LEADING:
+            start += 1
+        while start < end and text[end - 1] in _TRAILING:
+            end -= 1
+        bounds = self._quotations.around(start, end)
+        if bounds is None:
+            return not self._is_call and self._is_labelled(start)
+        said = self._said.get(bounds)
+        if said is None:
+            said = self._said[bounds] = (self._in_call if self._is_call else self._in_writing)(
+                *bounds
+            )
+        return said
+
+    def _in_writing(self, opening: int, closing: int) -> bool:
+        """Whether the words around a quotation speak of attacks."""
+        if self._speaks_of_attacks(opening, closing):
+            return True
+        # The words next to it only say that it is quoted; the text as a whole says of what.
+        beside = _WORD.findall(self._text[max(0, opening - _NEXT_TO) : opening].lower())
+        return not _EXAMPLE.isdisjoint(beside) and self._is_about_attacks()
+
+    def _in_call(self, opening: int, closing: int) -> bool:
+        """Whether a quotation stands in a sentence, a test or a search, not in a command."""
+        text = self._text
+        # What JSON writes for a line break begins a line too.
+        low = max(0, opening - _LABELLED)
+        broken = max(text.rfind("\n", low, opening) + 1, text.rfind("\\n", low, opening) + 2)
+        line = text[broken if broken > 1 else low : opening]
+        if _RUNS.search(line) or _PIPED.search(text, closing, closing + _AFTER):
+            return False
+        if _SEARCHES.search(line):
+            # A shell runs what it finds between these, quoted or not.
+            return not _SUBSTITUTES.search(text, opening, closing)
+        key = deque(_KEY.finditer(text, max(0, opening - _FOR_KEY), opening), maxlen=1)
+        if key and key[0][1].casefold() in _COMMANDS:
+            return False
+        return self._speaks_of_attacks(opening, closing)
+
+    def _speaks_of_attacks(self, opening: int, closing: int) -> bool:
+        text = self._text
+        around = f"{text[max(0, opening - _BEFORE) : opening]}\n{text[closing : closing + _AFTER]}"
+        return _speaks_of_attacks(around.lower())
+
+    def _is_labelled(self, start: int) -> bool:
+        """Whether the line calls what it gives a payload or an attack."""
+        text = self._text
+        low = max(text.rfind("\n", 0, start) + 1, start - _LABELLED)
+        return _LABEL.search(text[low:start]) is not None
+
+    def _is_about_attacks(self) -> bool:
+        if self._about_attacks is None:
+            words = _ABOUT.intersection(_WORD.findall(self._text[:_READ].lower()))
+            self._about_attacks = len({word[:6] for word in words}) > 1
+        return self._about_attacks
+
+
+def _speaks_of_attacks(folded: str) -> bool:
+    return not _ABOUT.isdisjoint(_WORD.findall(folded)) or any(
+        phrase in folded for phrase in _ABOUT_PHRASES
+    )

@@ -2,16 +2,17 @@
 
 ::
 
-    python -m benchmarks.conformance [openai] [openai-agents] [--work FOLDER] [--markdown FILE]
+    python -m benchmarks.conformance [openai] [openai-agents] [langchain]
+                                     [--work FOLDER] [--markdown FILE]
 
     # in pieces: what lies in --work already is not run again
     python -m benchmarks.conformance openai --work FOLDER --parts 3 --one 2 guarded
     python -m benchmarks.conformance openai --work FOLDER --parts 3
 
-Each suite is taken from its source distribution into a temporary folder, with an environment of its
-own, and run against a server on loopback. Tests that end differently are run again, alone, so that
-what is left is no accident. ``known.toml`` says which differences there are and why; the run fails
-when it meets another, or misses one.
+Each suite is taken from its source distribution into a temporary folder (LangChain's is made of
+classes that are used here), with an environment of its own, and run against a server on loopback.
+Tests that end differently are run again, alone, so that what is left is no accident. ``known.toml``
+says which differences there are and why; the run fails when it meets another, or misses one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = Path(__file__).with_name("known.toml")
 MOST = 10
-_PACKAGES = ("rune-scanner", "rune-core", "rune-openai")
+_PACKAGES = ("rune-scanner", "rune-core")
 
 
 class Bench:
@@ -64,6 +65,8 @@ class Bench:
             self._install()
 
     def _unpacked(self) -> Path:
+        if self.suite.own:
+            return Path(__file__).parent
         wanted = f"{self.suite.requirement}=={self.version}"
         if not list(self._work.glob("*.tar.gz")):
             _run(
@@ -80,8 +83,9 @@ class Bench:
 
     def _install(self) -> None:
         _run(["uv", "venv", "--quiet", "--python", sys.executable, str(self._work / "venv")])
-        ours = [arg for name in _PACKAGES for arg in ("-e", str(ROOT / "packages" / name))]
-        pinned = [f"{name}=={version(name)}" for name in ("openai", "openai-agents", "mcp")]
+        packages = (*_PACKAGES, self.suite.adapter)
+        ours = [arg for name in packages for arg in ("-e", str(ROOT / "packages" / name))]
+        pinned = [f"{name}=={version(name)}" for name in self.suite.pinned]
         _run(
             ["uv", "pip", "install", "--quiet", "--python", str(self._python),
              *ours, *pinned, *self.suite.needs]
@@ -114,7 +118,7 @@ class Bench:
         report.unlink(missing_ok=True)
         command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += ["-o", "addopts=", "-o", "junit_family=xunit1", f"--junitxml={report}"]
-        command += ["--tb=short"]
+        command += ["--tb=short", *self.suite.options]
         if guarded:
             command += ["-p", self.suite.guard]
         command += what
@@ -175,11 +179,11 @@ def _read(report: Path) -> dict[str, str]:
 @contextmanager
 def serving(bench: Bench) -> Iterator[None]:
     """The server that a suite asks, while the block runs."""
-    if not bench.suite.serves:
+    if not bench.suite.server:
         yield
         return
     server = subprocess.Popen(
-        [str(bench._python), "-m", "benchmarks.conformance.api_server", "4010"],
+        [str(bench._python), "-m", bench.suite.server, str(bench.suite.port)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -123,13 +123,15 @@ def test_a_word_is_known_the_second_time_as_the_first() -> None:
 def test_threads_share_what_is_remembered() -> None:
     engine = match.compile_engine(RULES, "re2")
     texts = [case.text for case in CASES[::5]]
-    expected = [set(EVERY_RULE.candidates(text, text.lower())) for text in texts]
+    # A text of very many new words is first told roughly, by more rules than it needs.
+    first = [set(EVERY_RULE.candidates(text, text.lower())) for text in texts]
+    needed = [set(EVERY_RULE.candidates(text, text.lower())) for text in texts]
+    assert all(one <= other for one, other in zip(needed, first, strict=True))
 
     def ask(start: int) -> bool:
-        order = range(start, start + len(texts))
+        order = (i % len(texts) for i in range(start, start + len(texts)))
         return all(
-            set(engine.candidates(texts[i % len(texts)], texts[i % len(texts)].lower()))
-            == expected[i % len(texts)]
+            needed[i] <= set(engine.candidates(texts[i], texts[i].lower())) <= first[i]
             for i in order
         )
 

@@ -47,8 +47,9 @@ SELECT {organisation:UUID} AS organisation_id,
   repeat('a', 64) AS policy_revision,
   if(bad, concat('rule-', toString(rand(10) % 40)), '') AS rule,
   if(bad, [(rule, policy, 'scanner', action, severity, false, false)], []) AS rules,
-  [('l1', 'ran', (rand(11) % 3000) / 1000, NULL, NULL),
-   ('l2', if(rand(12) % 500 = 0, 'timeout', 'ran'), 5 + (rand(13) % 40000) / 1000, 0.01, NULL)]
+  [('l1', 'ran', (rand(11) % 3000) / 1000, NULL, NULL, ''),
+   ('l2', if(rand(12) % 500 = 0, 'timeout', 'ran'), 5 + (rand(13) % 40000) / 1000, 0.01,
+    NULL, '')]
     AS layers,
   5 + (rand(14) % 40000) / 1000 AS latency_ms, rand(12) % 500 = 0 AS degraded, false AS cached,
   action = 'redact' AS redacted, '' AS approval,

@@ -46,7 +46,7 @@ def required(program: str, package: str) -> str:
 
 
 class Redis:
-    """A Redis that keeps nothing. ``stop`` and ``start`` let it go away and come back."""
+    """A Redis that keeps nothing. ``stop`` and ``start`` let it go away and come back, empty."""
 
     def __init__(self, folder: Path) -> None:
         self._program = required("redis-server", "redis-server")
@@ -67,6 +67,7 @@ class Redis:
             ],
             stdout=subprocess.DEVNULL,
         )
+        _until_it_listens(self.port, self._process)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -105,11 +106,7 @@ class ClickHouse:
             ],
             cwd=Path(__file__).parents[2],
         )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert self._process.poll() is None, "ClickHouse ended by itself"
-            assert time.monotonic() < deadline, "ClickHouse did not come up"
-            time.sleep(0.05)
+        _until_it_listens(self.port, self._process)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -124,10 +121,6 @@ class ClickHouse:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 @contextmanager
@@ -180,6 +173,17 @@ def postgres_server() -> Iterator[str]:
             process.terminate()
             process.wait(30)
             log.close()
+
+
+def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, "the server ended by itself"
+        assert time.monotonic() < deadline, "the server did not come up"
+        time.sleep(0.02)
 
 
 def _wait_for(dsn: str, process: subprocess.Popen[bytes]) -> None:

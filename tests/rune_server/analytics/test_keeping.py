@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from benchmarks.made_events import made_event, made_events
 
+from rune_core.event.schema import LayerEntry
 from rune_server.analytics import Analytics, Window
 from rune_server.analytics.schema import TABLES
 from rune_server.errors import ConfigurationError
@@ -42,8 +43,10 @@ async def merged(analytics, organisation):
 
 async def test_an_organisation_is_erased_and_nothing_else(analytics, organisation):
     other = uuid4()
+    missed = LayerEntry("l2", "skipped")
     for each in (organisation, other):
-        await analytics.insert(each, made_events(100, until=NOW))
+        events = made_events(99, until=NOW)
+        await analytics.insert(each, [*events, made_event(NOW, layers=(missed,))])
     before = await in_tables(analytics, other)
     assert all(before.values())
     assert await analytics.erase(organisation) == 100

@@ -1,18 +1,37 @@
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
 import pytest
 from benchmarks.made_events import made_event, made_events
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from rune_core.event.schema import LayerEntry
 from rune_server.analytics import EventFilter, Window
 from rune_server.errors import InvalidError
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = Window(NOW - timedelta(hours=1), NOW, timedelta(minutes=5))
 DAY = Window(NOW - timedelta(days=1), NOW + timedelta(minutes=1))
+
+
+@pytest.fixture(scope="module")
+def spread(analytics):
+    """An organisation with 2,000 events over ten days; some layers skipped or too late."""
+    organisation = uuid4()
+    since, until = NOON - timedelta(days=8), NOON + timedelta(days=2)
+    sent = []
+    for number, event in enumerate(made_events(2_000, since=since, until=until, seed=5)):
+        status = {0: "skipped", 1: "timeout"}.get(number % 9, "ran")
+        layers = (event.layers[0], LayerEntry("l2", status, 1.0))
+        sent.append(msgspec.structs.replace(event, layers=layers))
+    asyncio.run(analytics.insert(organisation, sent))
+    return organisation, sent
 
 
 def as_sent(row):
@@ -218,6 +237,73 @@ async def test_latency_per_layer(analytics, organisation):
         assert rows[0].events == 400
         assert rows[0].p50 == pytest.approx(times[200], rel=0.1)
         assert rows[0].p50 < rows[0].p95 < rows[0].p99 <= times[-1]
+
+
+NOON = NOW.replace(hour=12, minute=0, second=0) - timedelta(days=1)
+
+
+@given(
+    ago=st.integers(0, 4 * 86_400_000), length=st.integers(1, 6 * 86_400_000), narrow=st.booleans()
+)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_window_counts_what_lies_in_it(analytics, spread, ago, length, narrow):
+    """From the events, the minutes, or the hours with minutes at both ends."""
+    organisation, sent = spread
+    until = NOON - timedelta(milliseconds=ago)
+    since = until - timedelta(milliseconds=length)
+    window, chosen = Window(since, until, timedelta(hours=6)), EventFilter()
+    if narrow:  # the same moments, as the ends of a filter
+        chosen = EventFilter(since=since, until=until)
+        window = Window(since - timedelta(days=3), until + timedelta(days=3), timedelta(hours=6))
+    if length > 2 * 3_600_000:  # longer ones begin with a whole minute
+        since = since.replace(second=0, microsecond=0)
+    inside = [e for e in sent if since <= datetime.fromisoformat(e.timestamp) < until]
+
+    async def ask():
+        totals = await analytics.totals(organisation, window, chosen)
+        series = await analytics.series(organisation, window, "surface", chosen)
+        tops = await analytics.top(organisation, "agent", window, chosen, 1000)
+        return totals, series, tops
+
+    totals, series, tops = asyncio.run(ask())
+    assert totals.events == len(inside)
+    assert totals.tool_calls == sum(e.event_type == "tool_call" for e in inside)
+    assert totals.max_risk == pytest.approx(
+        max((e.risk_score for e in inside), default=0), abs=1e-4
+    )
+    assert {name: sum(line) for name, line in series.lines.items() if sum(line)} == Counter(
+        e.surface for e in inside
+    )
+    assert {row.name: row.events for row in tops} == Counter(e.agent_id for e in inside)
+
+
+async def test_long_windows_know_layers_and_tools(analytics, spread):
+    organisation, sent = spread
+    window = Window(NOON - timedelta(hours=100, minutes=7), NOON - timedelta(seconds=11))
+    inside = [e for e in sent if window.since <= datetime.fromisoformat(e.timestamp) < window.until]
+    assert 100 < len(inside) < len(sent)
+    rows = {row.layer: row for row in await analytics.latency(organisation, window)}
+    times = sorted(e.latency_ms for e in inside)
+    assert rows["total"].events == len(inside)
+    for part, found in ((0.5, rows["total"].p50), (0.95, rows["total"].p95)):
+        assert found == pytest.approx(times[int(part * len(times))], rel=0.03)
+    skipped = [e for e in inside if e.layers[1].status == "skipped"]
+    failed = [e for e in inside if e.layers[1].status == "timeout"]
+    assert skipped
+    assert failed
+    assert (rows["l1"].failed, rows["l2"].failed) == (0, len(failed))
+    assert rows["l2"].events == len(inside) - len(skipped) - len(failed)
+    cover = await analytics.coverage(organisation, window)
+    assert sum(row.failed.get("l2", 0) for row in cover) == len(skipped) + len(failed)
+    assert sum(row.events for row in cover) == len(inside)
+    tools = await analytics.tools(organisation, None, window)
+    calls = [e for e in inside if e.event_type == "tool_call"]
+    assert sum(row.calls for row in tools) == len(calls)
+    assert sum(row.untrusted for row in tools) == sum(
+        any("untrusted" in each.origins for each in e.arguments) for e in calls
+    )
 
 
 async def test_sessions_and_what_happened_in_one(analytics, organisation):

@@ -2,7 +2,8 @@
 
 ::
 
-    ingest ──lines──> events ──views──> events_by_minute, latency_by_minute, seen, usage_by_day
+    ingest ──lines──> events ──views──> events_by_minute ──> events_by_hour
+                        │         └─────> latency_by_hour, missed_by_hour, seen, usage_by_day
                         │                   │
     api, dashboard, alerts <── Analytics ───┘   one handle per thread, readers can only read
 """

@@ -69,7 +69,6 @@ def of(
     window: Window | None = None,
     *,
     decisions: bool = False,
-    time: str = "timestamp",
 ) -> Conditions:
     """The conditions of a filter.
 
@@ -78,7 +77,6 @@ def of(
         chosen: The filter.
         window: A window, besides the filter's own ends.
         decisions: Leave alert events out, unless the filter asks for types.
-        time: The column of time: ``minute`` in rollups.
     """
     found = Conditions()
     found.add("organisation_id = {organisation:UUID}", organisation=organisation_id)
@@ -89,9 +87,7 @@ def of(
         if moment is not None:
             name = f"moment{number}"
             bound = f"{{{name}:DateTime64(3, 'UTC')}}"
-            if time == "minute" and sign == ">=":
-                bound = f"toStartOfMinute({bound})"
-            found.add(f"{time} {sign} {bound}", **{name: stamp(moment)})
+            found.add(f"timestamp {sign} {bound}", **{name: stamp(moment)})
     for attribute, column in _COLUMNS.items():
         values = getattr(chosen, attribute)
         if values:
@@ -133,9 +129,9 @@ def _search(found: Conditions, text: str) -> None:
 
 
 def fits_rollup(chosen: EventFilter, *dimensions: str) -> bool:
-    """Whether the rollup by minute can answer: it keeps apart all that is asked for.
+    """Whether the rollups can answer: they keep apart all that is asked for.
 
-    Its points are whole minutes, so a window's begin counts from its minute's begin.
+    Their points are whole minutes, so a window's begin counts from its minute's begin.
     """
     return (
         not (chosen.detectors or chosen.tags or chosen.session or chosen.decision or chosen.search)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from math import isnan
-from typing import TYPE_CHECKING, get_args
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, get_args
 
 from rune_server.analytics import conditions
 from rune_server.analytics.conditions import EXPRESSIONS
@@ -17,49 +18,28 @@ from rune_server.analytics.model import (
     TopRow,
     Totals,
 )
+from rune_server.analytics.schema import LATENCY_CLASS, LATENCY_STEP, LAYERS_OF_EVENT
+from rune_server.analytics.sources import ENDS, HOURS, SHORT, WITHIN, Source, Span
 from rune_server.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from rune_server.analytics.conditions import Conditions
     from rune_server.analytics.connect import Store
     from rune_server.analytics.model import EventFilter, Window
 
 MAX_LINES = 12
 OTHER = "other"
-_SHORT = timedelta(hours=2)
-
-
-class _Source:
-    """The table that answers, and how its rows count."""
-
-    def __init__(
-        self, store: Store, organisation_id: UUID, chosen: EventFilter, window: Window, *by: str
-    ) -> None:
-        # A short window is read from the events themselves: exact to the millisecond, and cheap.
-        self.rolled = conditions.fits_rollup(chosen, *by) and window.length > _SHORT
-        name = "events_by_minute" if self.rolled else "events"
-        self.table = f"{store.database}.{name}"
-        self.time = "minute" if self.rolled else "timestamp"
-        self.conditions: Conditions = conditions.of(
-            organisation_id, chosen, window, decisions=True, time=self.time
-        )
-        self.count = "sum(events)" if self.rolled else "count()"
-        self.max_risk = "max(risk_max)" if self.rolled else "max(risk_score)"
-        self.sum_risk = "sum(risk_sum)" if self.rolled else "sum(risk_score)"
-        self.last = "max(last_seen)" if self.rolled else "max(timestamp)"
-
-    def count_if(self, condition: str) -> str:
-        return f"sumIf(events, {condition})" if self.rolled else f"countIf({condition})"
+STOPPED = "action IN ('ask', 'block')"
+_ALERT = "event_type = 'alert'"
 
 
 async def series(
     store: Store, organisation_id: UUID, window: Window, by: Dimension | None, chosen: EventFilter
 ) -> Series:
     """Counts over time, one line per value of ``by``; the smallest together as ``other``."""
-    source = _Source(store, organisation_id, chosen, window, *([by] if by else []))
+    source = Source(store, organisation_id, chosen, window, *([by] if by else []), step=window.step)
     step = int(window.step.total_seconds())
     split = _expression(by) if by else "''"
     rows = await store.query(
@@ -104,7 +84,7 @@ _TOTALS = (
 )
 
 
-def totals_sql(source: _Source) -> str:
+def totals_sql(source: Source) -> str:
     """The columns of ``Totals``, but for alerts and agents."""
     sums = ", ".join(source.count_if(condition) for _, condition in _TOTALS)
     mean = f"if({source.count} = 0, 0, {source.sum_risk} / {source.count})"
@@ -125,30 +105,23 @@ def totals_of(row: Sequence[float], *, alerts: int = 0, agents: int = 0) -> Tota
     )
 
 
-def source(
-    store: Store, organisation_id: UUID, chosen: EventFilter, window: Window, *by: str
-) -> _Source:
-    """The table that answers a question about these dimensions."""
-    return _Source(store, organisation_id, chosen, window, *by)
-
-
 async def totals(
     store: Store, organisation_id: UUID, window: Window, chosen: EventFilter
 ) -> Totals:
     """Sums over the window. ``alerts`` counts alert events under the same filter."""
-    found = _Source(store, organisation_id, chosen, window)
-    everything = conditions.of(organisation_id, chosen, window, time=found.time)
-    decided = "1" if chosen.event_types else "event_type != 'alert'"
-    if found.rolled:
-        inner = f"sumIf(events, event_type = 'alert'), uniqIf(agent_id, {decided})"
-    else:
-        inner = f"countIf(event_type = 'alert'), uniqIf(agent_id, {decided})"
-    rows = await store.query(
-        f"SELECT {totals_sql(found)} FROM {found.table} WHERE {found.conditions.sql}",
-        found.conditions.parameters,
-    )
-    others = await store.query(
-        f"SELECT {inner} FROM {found.table} WHERE {everything.sql}", everything.parameters
+    decided = Source(store, organisation_id, chosen, window)
+    everything = Source(store, organisation_id, chosen, window, decisions=False)
+    acting = "1" if chosen.event_types else "event_type != 'alert'"
+    rows, others = await asyncio.gather(
+        store.query(
+            f"SELECT {totals_sql(decided)} FROM {decided.table} WHERE {decided.conditions.sql}",
+            decided.conditions.parameters,
+        ),
+        store.query(
+            f"SELECT {everything.count_if(_ALERT)}, uniqIf(agent_id, {acting}) "
+            f"FROM {everything.table} WHERE {everything.conditions.sql}",
+            everything.conditions.parameters,
+        ),
     )
     return totals_of(rows[0], alerts=others[0][0], agents=others[0][1])
 
@@ -162,10 +135,10 @@ async def top(
     limit: int,
 ) -> list[TopRow]:
     """The most frequent values of a dimension, without those that name nothing."""
-    found = _Source(store, organisation_id, chosen, window, by)
+    found = Source(store, organisation_id, chosen, window, by)
     rows = await store.query(
         f"SELECT {_expression(by)} AS name, {found.count} AS number, "
-        f"{found.count_if(_STOPPED)}, {found.max_risk}, {found.last} "
+        f"{found.count_if(STOPPED)}, {found.max_risk}, {found.last} "
         f"FROM {found.table} WHERE {found.conditions.sql} GROUP BY name HAVING name != '' "
         f"ORDER BY number DESC, name LIMIT {max(1, min(limit, 1_000))}",
         found.conditions.parameters,
@@ -173,35 +146,106 @@ async def top(
     return [TopRow(row[0], row[1], row[2], round(row[3], 4), row[4]) for row in rows]
 
 
-_STOPPED = "action IN ('ask', 'block')"
-
-
 async def latency(
     store: Store, organisation_id: UUID, window: Window, chosen: EventFilter
 ) -> list[LatencyRow]:
-    """Quantiles per layer, ``total`` first. They are estimates (t-digest), within about 1%."""
-    from dataclasses import replace
+    """Quantiles per layer, ``total`` first. They are estimates, within about 1%."""
+    narrowed = conditions.of(
+        organisation_id, replace(chosen, since=None, until=None), decisions=True
+    )
+    span = Span.of(window, chosen)
+    span.bind(narrowed)
 
-    rest = replace(chosen, agents=(), surfaces=(), since=None, until=None)
-    if rest == EVERYTHING:
-        found = conditions.of(organisation_id, chosen, window, time="minute")
+    def ran(when: str) -> str:
+        return (
+            f"SELECT one.1 AS layer, {LATENCY_CLASS.format('one.3')} AS class, count() AS number "
+            f"FROM {store.database}.events ARRAY JOIN {LAYERS_OF_EVENT} AS one "
+            f"WHERE {narrowed.sql} AND one.2 = 'ran' AND {when} GROUP BY layer, class"
+        )
+
+    rest = replace(chosen, surfaces=(), since=None, until=None)
+    if rest == EVERYTHING and span.length > SHORT:
+        of_hours = conditions.of(organisation_id, replace(EVERYTHING, surfaces=chosen.surfaces))
         sql = (
-            "SELECT layer, sum(events), quantilesTDigestMerge(0.5, 0.95, 0.99)(latency), "
-            f"sum(failed) FROM {store.database}.latency_by_minute WHERE {found.sql} GROUP BY layer"
+            "SELECT layer, class, sum(number) FROM ("
+            "SELECT layer, class, sum(events) AS number "
+            f"FROM {store.database}.latency_by_hour WHERE {of_hours.sql} AND {HOURS} "
+            f"GROUP BY layer, class UNION ALL {ran(ENDS)}) GROUP BY layer, class"
         )
     else:
-        found = conditions.of(organisation_id, chosen, window, decisions=True)
-        sql = (
-            "SELECT one.1 AS layer, countIf(one.2 = 'ran'), "
-            "quantilesTDigestIf(0.5, 0.95, 0.99)(one.3, one.2 = 'ran'), "
-            f"countIf(one.2 IN ('timeout', 'error')) FROM {store.database}.events "
-            "ARRAY JOIN arrayConcat([(toLowCardinality('total'), toLowCardinality('ran'), "
-            "latency_ms)], arrayMap(each -> (each.layer, each.status, each.latency_ms), layers)) "
-            f"AS one WHERE {found.sql} GROUP BY layer"
+        sql = ran(WITHIN)
+    rows, missed = await asyncio.gather(
+        store.query(sql, narrowed.parameters),
+        missing(store, organisation_id, window, chosen, "layer"),
+    )
+    classes: dict[str, list[tuple[int, int]]] = {}
+    for layer, number, events in rows:
+        classes.setdefault(layer, []).append((number, events))
+    failed = {layer: number for layer, number, _ in missed}
+    return [
+        LatencyRow(
+            layer,
+            sum(events for _, events in classes.get(layer, ())),
+            *_quantiles(classes.get(layer, [])),
+            failed.get(layer, 0),
         )
-    rows = await store.query(sql, found.parameters)
-    found_rows = [LatencyRow(row[0], row[1], *_rounded(row[2]), row[3]) for row in rows]
-    return sorted(found_rows, key=lambda row: (row.layer != "total", row.layer))
+        for layer in sorted({*classes, *failed}, key=lambda layer: (layer != "total", layer))
+    ]
+
+
+async def missing(
+    store: Store, organisation_id: UUID, window: Window, chosen: EventFilter, *by: str
+) -> list[Sequence[Any]]:
+    """How often layers did not run: the columns ``by``, then failures and skips."""
+    narrowed = conditions.of(
+        organisation_id, replace(chosen, since=None, until=None), decisions=True
+    )
+    span = Span.of(window, chosen)
+    span.bind(narrowed)
+    names = ", ".join(by)
+
+    def missed(when: str) -> str:
+        return (
+            "SELECT agent_id, surface, one.layer AS layer, "
+            "toUInt64(one.status IN ('timeout', 'error')) AS failed, "
+            f"toUInt64(one.status = 'skipped') AS skipped FROM {store.database}.events "
+            "ARRAY JOIN arrayFilter(each -> each.status != 'ran', layers) AS one "
+            f"WHERE {narrowed.sql} AND {when}"
+        )
+
+    rest = replace(chosen, agents=(), surfaces=(), since=None, until=None)
+    if rest == EVERYTHING and span.length > SHORT:
+        of_hours = conditions.of(
+            organisation_id, replace(EVERYTHING, agents=chosen.agents, surfaces=chosen.surfaces)
+        )
+        table = (
+            f"SELECT agent_id, surface, layer, failed, skipped "
+            f"FROM {store.database}.missed_by_hour WHERE {of_hours.sql} AND {HOURS} "
+            f"UNION ALL {missed(ENDS)}"
+        )
+    else:
+        table = missed(WITHIN)
+    return await store.query(
+        f"SELECT {names}, sum(failed), sum(skipped) FROM ({table}) GROUP BY {names}",
+        narrowed.parameters,
+    )
+
+
+def _quantiles(classes: list[tuple[int, int]]) -> tuple[float, float, float]:
+    """Median, 95th and 99th percentile of ``(class, number)``: the middles of their classes."""
+    classes.sort()
+    total = sum(number for _, number in classes)
+    found = []
+    for part in (0.5, 0.95, 0.99):
+        left = part * total
+        at = 0.0
+        for which, number in classes:
+            at = LATENCY_STEP ** (which + 0.5)
+            left -= number
+            if left <= 0:
+                break
+        found.append(round(at, 3))
+    return found[0], found[1], found[2]
 
 
 async def count(
@@ -212,7 +256,7 @@ async def count(
     group_by: Sequence[Dimension],
 ) -> list[CountRow]:
     """Events per group, the largest first; one row without groups, also when it is zero."""
-    found = _Source(store, organisation_id, chosen, window, *group_by)
+    found = Source(store, organisation_id, chosen, window, *group_by)
     keys = [f"{_expression(by)} AS key{number}" for number, by in enumerate(group_by)]
     names = [f"key{number}" for number in range(len(group_by))]
     rows = await store.query(
@@ -223,12 +267,6 @@ async def count(
         found.conditions.parameters,
     )
     return [CountRow(tuple(row[:-2]), row[-2], round(row[-1], 4)) for row in rows]
-
-
-def _rounded(cuts: Sequence[float]) -> tuple[float, float, float]:
-    """Three quantiles; of nothing they are not a number."""
-    low, middle, high = (0.0 if isnan(cut) else round(cut, 3) for cut in cuts)
-    return low, middle, high
 
 
 def _expression(by: str) -> str:

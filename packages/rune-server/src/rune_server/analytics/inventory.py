@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,6 +19,7 @@ from rune_server.analytics.model import (
     Totals,
 )
 from rune_server.analytics.risk import HARM_SQL, Harm, risk
+from rune_server.analytics.sources import Source
 from rune_server.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -36,9 +39,11 @@ async def agents(
     Events without an agent id stand under the name ``""``.
     """
     chosen = EVERYTHING if only is None else EventFilter(agents=(only,))
-    known = await _known(store, organisation_id, chosen)
-    now = await _harms(store, organisation_id, window, chosen)
-    before = await _harms(store, organisation_id, window.before, chosen)
+    known, now, before = await asyncio.gather(
+        _known(store, organisation_id, chosen),
+        _harms(store, organisation_id, window, chosen),
+        _harms(store, organisation_id, window.before, chosen),
+    )
     nothing = (Totals(), None, Harm())
     rows = []
     for agent_id, (first, last, tools, latest) in known.items():
@@ -80,7 +85,7 @@ async def _harms(
     store: Store, organisation_id: UUID, window: Window, chosen: EventFilter
 ) -> dict[str, tuple[Totals, str | None, Harm]]:
     """Totals, the most frequent threat and the harm of every agent."""
-    found = figures.source(store, organisation_id, chosen, window, "agent")
+    found = Source(store, organisation_id, chosen, window, "agent")
     weight = "events" if found.rolled else "1"
     rows = await store.query(
         f"SELECT agent_id, sum({weight} * {HARM_SQL}), max({HARM_SQL}), "
@@ -113,13 +118,14 @@ async def tools(
         f"GROUP BY agent_id, tool ORDER BY max(last) DESC LIMIT {MAX_AGENTS}",
         found.parameters,
     )
-    called = conditions.of(organisation_id, chosen, window)
+    called = Source(
+        store, organisation_id, replace(chosen, event_types=("tool_call",)), window, "agent", "tool"
+    )
     calls = await store.query(
-        "SELECT agent_id, tool, count(), countIf(action IN ('ask', 'block')), "
-        "countIf(arrayExists(each -> has(each, 'untrusted'), arguments.origins)) "
-        f"FROM {store.database}.events WHERE {called.sql} AND event_type = 'tool_call' "
-        "AND tool != '' GROUP BY agent_id, tool",
-        called.parameters,
+        f"SELECT agent_id, tool, {called.count}, {called.count_if(figures.STOPPED)}, "
+        f"{called.untrusted} FROM {called.table} "
+        f"WHERE {called.conditions.sql} AND tool != '' GROUP BY agent_id, tool",
+        called.conditions.parameters,
     )
     counted = {(row[0], row[1]): row[2:] for row in calls}
     rows = [
@@ -142,22 +148,18 @@ async def tools(
 
 async def coverage(store: Store, organisation_id: UUID, window: Window) -> list[CoverageRow]:
     """What was looked at, and by which layers it was not. Surfaces without a row were not seen."""
-    scans = figures.source(store, organisation_id, EVERYTHING, window, "agent", "surface")
-    rows = await store.query(
-        f"SELECT agent_id, surface, {scans.count}, {scans.count_if('degraded')} "
-        f"FROM {scans.table} WHERE {scans.conditions.sql} GROUP BY agent_id, surface",
-        scans.conditions.parameters,
-    )
-    found = conditions.of(organisation_id, EVERYTHING, window, time="minute")
-    layers = await store.query(
-        "SELECT agent_id, surface, layer, sum(failed) + sum(skipped) AS missing "
-        f"FROM {store.database}.latency_by_minute WHERE {found.sql} "
-        "GROUP BY agent_id, surface, layer HAVING missing > 0",
-        found.parameters,
+    scans = Source(store, organisation_id, EVERYTHING, window, "agent", "surface")
+    rows, missed = await asyncio.gather(
+        store.query(
+            f"SELECT agent_id, surface, {scans.count}, {scans.count_if('degraded')} "
+            f"FROM {scans.table} WHERE {scans.conditions.sql} GROUP BY agent_id, surface",
+            scans.conditions.parameters,
+        ),
+        figures.missing(store, organisation_id, window, EVERYTHING, "agent_id", "surface", "layer"),
     )
     failed: dict[tuple[str, str], dict[str, int]] = {}
-    for agent_id, surface, layer, missing in layers:
-        failed.setdefault((agent_id, surface), {})[layer] = missing
+    for agent_id, surface, layer, failures, skips in missed:
+        failed.setdefault((agent_id, surface), {})[layer] = failures + skips
     return [
         CoverageRow(row[0], row[1], row[2], row[3], failed.get((row[0], row[1]), {}))
         for row in sorted(rows, key=lambda row: (row[0], row[1]))

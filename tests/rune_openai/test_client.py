@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -525,6 +526,31 @@ def test_drop_in_classes(server: Server, redacting: Shield) -> None:
     for one in (client, client.with_options(max_retries=1)):
         answer = one.chat.completions.create(model="m", messages=USER)  # type: ignore[arg-type]
         assert answer.choices[0].message.content == CUT
+
+
+def test_copies_may_have_an_agent_and_connections_of_their_own(
+    server: Server, redacting: Shield
+) -> None:
+    server.text = TEXT
+    library = importlib.import_module(
+        "httpx2" if hasattr(openai, "DefaultHttpx2Client") else "httpx"
+    )
+    drop_in = ShieldOpenAI(base_url=server.url, api_key="x", shield=redacting, agent_id="desk")
+    _made.append(drop_in)
+    for client in (drop_in, guarded(server, redacting)):
+        copied: Any = client.copy(http_client=library.Client())
+        _made.append(copied)
+        named: Any = client.with_options(agent_id="billing")  # type: ignore[call-arg]
+        for one in (copied, named):
+            assert one.responses.create(model="m", input="k").output_text == CUT
+            assert one._rune_guard.shield is redacting
+        assert copied._rune_guard.agent_id == client._rune_guard.agent_id  # type: ignore[attr-defined]
+        assert named._rune_guard.agent_id == "billing"
+        taken = inspect.signature(type(client).__init__).parameters
+        assert taken.keys() - {"_strict_response_validation", "self"} <= (
+            inspect.signature(client.copy).parameters.keys()
+        )
+    assert "api_key" in inspect.signature(ShieldOpenAI).parameters
 
 
 def test_azure(server: Server, redacting: Shield) -> None:

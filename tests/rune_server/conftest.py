@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from tests.rune_server.services import postgres_server
+from tests.rune_server.services import postgres_server, redis_server
 
 from rune_server import settings as server_settings
 from rune_server.actor import Actor, Role, member
@@ -27,6 +27,8 @@ from rune_server.storage import Vault
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
+
+    from tests.rune_server.services import Redis
 
     from rune_server.settings import Settings
 
@@ -104,6 +106,13 @@ def postgresql() -> Iterator[str]:
         given = {"state_dsn": with_database(dsn, "migrated"), "master_key": MASTER_KEY}
         asyncio.run(migrate(server_settings.load(given, environ={}), MovableClock()))
         yield dsn
+
+
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis of the test's own, that it may stop."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

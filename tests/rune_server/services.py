@@ -4,7 +4,6 @@ ClickHouse is the embedded engine behind ``clickhouse_shim``: there is no packag
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -18,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def required(program: str, package: str) -> str:
 
 
 class Redis:
-    """A Redis that keeps nothing. ``stop`` and ``start`` let it go away and come back."""
+    """A Redis that keeps nothing. ``stop`` and ``start`` let it go away and come back, empty."""
 
     def __init__(self, folder: Path) -> None:
         self._program = required("redis-server", "redis-server")
@@ -67,6 +65,7 @@ class Redis:
             ],
             stdout=subprocess.DEVNULL,
         )
+        _until_it_listens(self.port, self._process)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -105,11 +104,7 @@ class ClickHouse:
             ],
             cwd=Path(__file__).parents[2],
         )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert self._process.poll() is None, "ClickHouse ended by itself"
-            assert time.monotonic() < deadline, "ClickHouse did not come up"
-            time.sleep(0.05)
+        _until_it_listens(self.port, self._process)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -124,10 +119,6 @@ class ClickHouse:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 @contextmanager
@@ -173,28 +164,31 @@ def postgres_server() -> Iterator[str]:
             cwd=folder,
         )
         try:
-            dsn = f"postgresql://rune@127.0.0.1:{port}/postgres"
-            _wait_for(dsn, process)
-            yield dsn
+            _wait_for(port, process)
+            yield f"postgresql://rune@127.0.0.1:{port}/postgres"
         finally:
             process.terminate()
             process.wait(30)
             log.close()
 
 
-def _wait_for(dsn: str, process: subprocess.Popen[bytes]) -> None:
+def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, "the server ended by itself"
+        assert time.monotonic() < deadline, "the server did not come up"
+        time.sleep(0.02)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     """Until it takes connections: it listens before that, while it is starting up."""
+    ask = [required("pg_isready", "postgresql"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            asyncio.run(_connect(dsn))
-        except (OSError, asyncpg.CannotConnectNowError):
-            time.sleep(0.02)
-        else:
+        if subprocess.run(ask, check=False).returncode == 0:
             return
+        time.sleep(0.02)
     raise AssertionError("the server did not come up")
-
-
-async def _connect(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.close()

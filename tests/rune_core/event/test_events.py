@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -167,12 +168,35 @@ def test_a_safe_name_is_itself_or_masked(name):
     assert safe_name(name) in (name, "masked")
 
 
-def test_uuid7_is_ordered_by_time_and_unique():
-    ids = [uuid7() for _ in range(1000)]
-    assert len(set(ids)) == 1000
-    assert all(one.version == 7 and one.variant == uuid.RFC_4122 for one in ids)
-    stamps = [one.int >> 80 for one in ids]
-    assert stamps == sorted(stamps)
+def test_uuid7_is_ordered_as_made_and_unique():
+    ids = [uuid7() for _ in range(5000)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+    assert {(each.version, each.variant) for each in ids} == {(7, uuid.RFC_4122)}
+    assert abs((ids[0].int >> 80) - time.time_ns() // 1_000_000) < 60_000
+
+
+@given(st.lists(st.integers(0, 2**62), min_size=2, max_size=20))
+def test_uuid7_of_a_time_sorts_by_it(times):
+    """To a quarter of a microsecond, whatever was made before."""
+    ids = {at: uuid7(at) for at in times}
+    for at, made in ids.items():
+        assert made.int >> 80 == at // 1_000_000
+        assert uuid7(at) != made
+        for later in times:
+            if later - at > 250:
+                assert made < ids[later]
+
+
+def test_uuid7_of_a_clock_that_went_back(monkeypatch):
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    first, second = uuid7(), uuid7()
+    now -= 500_000_000
+    third = uuid7()
+    assert first < second < third
+    now -= 3_600_000_000_000
+    assert uuid7().int >> 80 == now // 1_000_000
 
 
 # -- sinks
@@ -389,6 +413,7 @@ def test_an_event_of_a_newer_version_is_read_leniently_and_refused_strictly():
 def test_a_configured_key_makes_hashes_comparable_across_processes():
     script = """
 import sys
+import time
 from rune_core.testing import RecordingSink, shield_for_tests
 sink = RecordingSink()
 with shield_for_tests(sink) as shield:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tests.rune_server.auth.conftest import PASSWORD
+
 from rune_server.api import openapi
 
 POLICY = 'version: "1.0"\nrules:\n  - {name: r, type: tool_denylist, tools: [x], action: block}\n'
@@ -28,6 +30,7 @@ BODIES: dict[str, Any] = {
     },
     "edit_alert_channel": {"name": "made by a test", "kind": "email"},
     "create_key": {"name": "made by a test"},
+    "change_email": {"email": "made-by-a-test@example.com", "password": PASSWORD},
     "edit_organisation": {"name": "made by a test"},
     "set_member_role": {"role": "member"},
     "erase_data": {"agent_id": "made-by-a-test"},

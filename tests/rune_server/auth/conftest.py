@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.rune_server.post import running
 
 from rune_server.accounts import organisations, users
 from rune_server.auth import passwords, sign_in
@@ -12,6 +13,10 @@ from rune_server.auth.client import Client
 from rune_server.auth.sessions import SignedIn, authenticate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.rune_server.post import Post
+
     from rune_server.platform import Platform
     from rune_server.state.tables.users import User
 
@@ -79,6 +84,13 @@ async def make_user(
         if organisation is not None:
             await organisations.insert(platform.settings, session, user.id, organisation)
     return user
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    """A mail server; settings that use it are the test's to give."""
+    with running() as found:
+        yield found
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ def running(people: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     Args:
         people: What it says about each subject: ``email``, ``email_verified``, ``name``.
     """
-    with warnings.catch_warnings(record=True):  # authlib overrules filters for its own
+    with warnings.catch_warnings(record=True):  # authlib overrules filters when it is imported
+        warnings.simplefilter("ignore")
         import oidc_provider_mock
 
     users = [

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-import re
-from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from aiosmtpd.controller import Controller
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -29,45 +26,14 @@ from rune_server.errors import (
 from rune_server.mailer import Mail, Mailer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.rune_server.conftest import MovableClock
+    from tests.rune_server.post import Post
 
     from rune_server.platform import Platform
     from rune_server.settings import Settings
     from rune_server.state.tables.users import User
-
-
-class Post:
-    """A mail server that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.mails: list[Any] = []
-        self.port = free_port()
-
-    async def handle_DATA(  # noqa: N802 - aiosmtpd calls it so
-        self, server: Any, session: Any, envelope: Any
-    ) -> str:
-        mail = message_from_bytes(envelope.content, policy=policy.default)
-        assert envelope.rcpt_tos == [mail["to"]]
-        self.mails.append(mail)
-        return "250 OK"
-
-    def link(self, path: str) -> str:
-        """The token of the last mail's link."""
-        found = re.search(rf"https://rune\.test/{path}/(\S+)", self.mails[-1].get_content())
-        assert found is not None
-        return found[1]
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    found = Post()
-    server = Controller(found, hostname="127.0.0.1", port=found.port)
-    server.start()
-    yield found
-    server.stop()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from benchmarks.dashboard.running import CHROMIUM, CHROMIUM_FLAGS, PERSONS, DemoServer, Person
 from tests.rune_server.auth import github_fake, openid_fake
+from tests.rune_server.post import running as running_post
 
 from rune_server.dashboard import assets
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
     from tests.rune_server.auth.github_fake import GitHubFake
+    from tests.rune_server.post import Post
 
 _EVENTS = 2_500
 
@@ -68,8 +70,19 @@ def google() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def post() -> Iterator[Post]:
+    """The mail server that the server sends through."""
+    with running_post() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
 def server(
-    chromium: str, github: GitHubFake, google: str, tmp_path_factory: pytest.TempPathFactory
+    chromium: str,
+    github: GitHubFake,
+    google: str,
+    post: Post,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[DemoServer]:
     """One server for all tests: they change what is theirs, and leave the rest."""
     settings = {
@@ -81,6 +94,7 @@ def server(
         "google_client_secret": openid_fake.CLIENT_SECRET,
         "google_issuer": google,
         "person_streams": "8",
+        "smtp_dsn": post.dsn,
     }
     folder = tmp_path_factory.mktemp("demo")
     with DemoServer(folder, events=_EVENTS, days=3, settings=settings) as found:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.dashboard.running import DemoServer
     from tests.rune_server.dashboard.conftest import Complaints, Visit
+    from tests.rune_server.post import Post
 
 POLICY = """\
 version: "1.0"
@@ -42,7 +43,10 @@ def test_wrong_passwords_say_nothing(visit: Callable[..., Visit], complaints: Co
 
 
 def test_invited_with_a_second_factor(
-    as_role: Callable[..., Visit], visit: Callable[..., Visit], complaints: Complaints
+    as_role: Callable[..., Visit],
+    visit: Callable[..., Visit],
+    post: Post,
+    complaints: Complaints,
 ) -> None:
     """Invite, join, set up an authenticator, sign out, sign in with code and with recovery code."""
     page = as_role().go("/members")
@@ -50,9 +54,10 @@ def test_invited_with_a_second_factor(
     page.get_by_label("Mail address").fill("noor@northwind.example")
     page.get_by_label("Role", exact=True).select_option("viewer")
     page.locator("#invite").get_by_role("button", name="Invite").click()
-    link = page.locator(".notice-good code").inner_text()
+    page.get_by_text("noor@northwind.example").first.wait_for()
+    assert post.mails[-1]["to"] == "noor@northwind.example"
     window = visit()
-    page = window.go(link.removeprefix(window.server.url))
+    page = window.go(f"/invitations/{post.link('invitations')}")
     page.get_by_text("Northwind").first.wait_for()
     page.get_by_label("Your name").fill("Noor Haddad")
     page.get_by_label("Password").fill("seven lanterns at dusk")
@@ -71,7 +76,7 @@ def test_invited_with_a_second_factor(
     secret = page.locator("#second-factor .copy code").inner_text()
     page.get_by_label("Code", exact=True).fill(pyotp.TOTP(secret).now())
     page.get_by_role("button", name="Turn on").click()
-    recovery = page.locator(".codes li").first.inner_text()
+    recovery, another = page.locator(".codes li").all_inner_texts()[:2]
     page.get_by_role("button", name="Your account").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
     page.wait_for_url("**/sign-in")
@@ -86,9 +91,26 @@ def test_invited_with_a_second_factor(
     page.get_by_label("Code", exact=True).fill(recovery)
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("heading", name="Overview").wait_for()
+    # Another address: wrong password, then the link that goes there.
+    page = window.go("/settings/account")
+    for password in ("wrong", "seven lanterns at dusk"):
+        box = page.get_by_label("Mail address", exact=True)
+        box.get_by_label("New address").fill("haddad@northwind.example")
+        box.get_by_label("Your password").fill(password)
+        box.get_by_label("Code of your second factor").fill(another)
+        box.get_by_role("button", name="Send the link").click()
+        if password == "wrong":
+            page.get_by_text("the password is wrong").wait_for()
+            complaints.expect("401")
+    page.get_by_text("A link went to haddad@northwind.example.").wait_for()
+    assert post.mails[-1]["to"] == "haddad@northwind.example"
+    page = window.go(f"/email/{post.link('email')}")
+    page.get_by_role("button", name="Use this address").click()
+    page.get_by_text("Your address is haddad@northwind.example now.").wait_for()
+    assert post.mails[-1]["to"] == "noor@northwind.example"
     page = as_role().go("/members")
     page.once("dialog", lambda dialog: dialog.accept())
-    row = page.locator("tr", has_text="noor@northwind.example")
+    row = page.locator("tr", has_text="haddad@northwind.example")
     row.get_by_role("button", name="Remove").click()
     page.get_by_text("The member was removed.").wait_for()
     assert window.go("/").get_by_role("heading", name="New organisation").is_visible()

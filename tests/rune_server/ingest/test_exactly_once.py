@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import shutil
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -251,41 +249,6 @@ async def test_a_clock_that_jumps(settings, analytics, organisation):
     assert (rows_, ids, rolled) == (40, 40, 40)
 
 
-class Redis:
-    """A Redis of our own."""
-
-    def __init__(self, folder) -> None:
-        self.folder = folder
-        self.url = f"unix://{folder / 'redis.sock'}"
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            *("redis-server", "--port", "0", "--unixsocket", str(self.folder / "redis.sock")),
-            *("--save", "", "--appendonly", "no", "--dir", str(self.folder)),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        while not (self.folder / "redis.sock").exists():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-    async def stop(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-
-
-@pytest.fixture
-async def redis(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is missing: apt-get install redis-server")
-        pytest.skip("redis-server is missing: apt-get install redis-server")
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    await server.start()
-    yield server
-    await server.stop()
-
-
 async def test_two_writers_bring_an_event_once(redis, organisation):
     one, two = Claims(redis.url), Claims(redis.url)
     events = made_events(2500, until=NOW)
@@ -303,7 +266,7 @@ async def test_two_writers_bring_an_event_once(redis, organisation):
         # Tried again, each gets the same answer.
         assert await one.without_others(first, lines[first]) == got[0]
         assert await two.without_others(second, lines[second]) == got[1]
-        await redis.stop()
+        redis.stop()
         assert await one.without_others(first, lines[first]) == lines[first]
     finally:
         await one.close()
@@ -326,7 +289,7 @@ async def test_two_edges_with_the_same_events(redis, tmp_path, analytics, organi
                 await accept(edge, organisation, mixed[begin : begin + 50])
 
         await asyncio.gather(send(one, 1), send(two, 2))
-        await redis.stop()  # limits and claims go on without it
+        redis.stop()  # limits and claims go on without it
         await accept(one, organisation, made_events(10, until=NOW, seed=9))
         assert await one.settled()
         assert await two.settled()

@@ -17,21 +17,30 @@ _PROCESS_KEY = os.urandom(32)
 _SAFE_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9_.:/\-]{0,127}", re.ASCII)
 _SAFE_TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@\- ]{0,127}", re.ASCII)
 MASKED_NAME = "masked"
+_SECOND = 1000 << 12
+_last = 0
+"""Milliseconds and fraction of the last id that was made now."""
 
 
 def uuid7(at: int | None = None) -> UUID:
-    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits.
+    """A UUIDv7 (RFC 9562): Unix milliseconds, 12 bits of their fraction, then 62 random bits.
 
-    The standard library has one from Python 3.14 on.
+    Ids of one process that are made without ``at`` sort in the order in which they were made, but
+    for two threads in the same quarter of a microsecond, and when the clock goes back by more than
+    a second. The standard library has a UUIDv7 from Python 3.14 on.
 
     Args:
         at: Nanoseconds since the epoch; now by default.
     """
-    milliseconds = ((time.time_ns() if at is None else at) // 1_000_000) & 0xFFFF_FFFF_FFFF
-    random = int.from_bytes(os.urandom(10), "big")
-    high = random >> 68
-    low = random & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+    global _last  # noqa: PLW0603 - two threads that meet here make ids that differ all the same
+    milliseconds, rest = divmod(time.time_ns() if at is None else at, 1_000_000)
+    stamp = (milliseconds & 0xFFFF_FFFF_FFFF) << 12 | (rest << 12) // 1_000_000
+    if at is None:
+        if stamp <= _last < stamp + _SECOND:
+            stamp = _last + 1
+        _last = stamp
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    return UUID(int=stamp >> 12 << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random)
 
 
 class KeyedHash:

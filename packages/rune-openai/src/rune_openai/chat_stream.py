@@ -1,7 +1,7 @@
 """Walk through the chunks of a streamed chat completion (or text completion).
 
 Text goes through a gate per choice and field. Tool calls are held until their choice is finished,
-then checked whole and sent as one chunk each.
+then checked whole, and sent in the pieces they came in, or as one chunk each where one was changed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rune_openai.answer import Answer
 
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning", "reasoning_text")
+_SPOKEN = (*_TEXTS, "audio", "function_call")
 
 
 @dataclass
@@ -27,6 +28,8 @@ class _Choice:
 
     gates: dict[str, StreamGate] = field(default_factory=dict)
     calls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    pieces: list[Mapping[str, Any]] = field(default_factory=list)
+    ambiguous: bool = False
     function: dict[str, Any] | None = None
     logprobs: dict[str, list[Any]] = field(default_factory=dict)
     said: Any = field(default_factory=hashlib.sha256)
@@ -64,6 +67,8 @@ class ChatStream:
                 kept.append(choice)
                 continue
             used = yield from self._over_choice(choice)
+            if used is not choice:
+                used = self._hold(chunk, choice, used)
             if choice.get("finish_reason"):
                 index = choice.get("index", 0)
                 more, used = yield from self._finish(index, used, chunk)
@@ -90,6 +95,23 @@ class ChatStream:
                 more, _ = yield from self._finish(index, {"delta": {}}, self._last)
                 sent += more
         return sent
+
+    def _hold(
+        self, chunk: Mapping[str, Any], choice: Mapping[str, Any], used: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Keep the chunk that a piece of a call came in; what is left of its choice to send now."""
+        delta = choice.get("delta")
+        if not isinstance(delta, Mapping) or not delta.get("tool_calls"):
+            return used
+        index = choice.get("index", 0)
+        pieces = self._choices[index].pieces
+        rest = {key: value for key, value in delta.items() if key != "tool_calls"}
+        alone = len(chunk["choices"]) == 1 and not choice.get("finish_reason")
+        if alone and rest == used.get("delta") and not any(rest.get(name) for name in _SPOKEN):
+            pieces.append(chunk)
+            return {**used, "delta": {}}
+        pieces.append(_chunk(chunk, index, {"tool_calls": delta["tool_calls"]}))
+        return used
 
     def _over_choice(self, choice: Mapping[str, Any]) -> Walk[Mapping[str, Any]]:
         state = self._choices.setdefault(choice.get("index", 0), _Choice())
@@ -140,10 +162,12 @@ class ChatStream:
         if delta.get("tool_calls"):
             for call in delta["tool_calls"]:
                 position = call.get("index")
-                merge(
-                    state.calls.setdefault(len(state.calls) if position is None else position, {}),
-                    call,
+                whole = state.calls.setdefault(
+                    len(state.calls) if position is None else position, {}
                 )
+                # Clients add such pieces up in ways of their own, not all of them as merge() does.
+                state.ambiguous |= position is None or _names_again(whole, call)
+                merge(whole, call)
             used = {key: value for key, value in used.items() if key != "tool_calls"}
         if isinstance(delta.get("function_call"), Mapping):
             state.function = merge(state.function or {}, delta["function_call"])
@@ -188,9 +212,11 @@ class ChatStream:
                 spoken[name] = (last_delta.pop(name, "") or "") + text
         told: list[str] = []
         calls: list[dict[str, Any]] = []
+        changed = False
         for _, call in sorted(state.calls.items()):
             try:
                 used = yield from over_chat_call(call, self._answer)
+                changed |= used is not call
                 calls.append({**used, "index": len(calls)})
             except Stopped as stop:
                 told.append(self._answer.stop(stop))
@@ -213,7 +239,11 @@ class ChatStream:
             last_delta.update(spoken)
         elif spoken or logprobs:
             sent.append(_chunk(chunk, index, spoken, logprobs))
-        sent += [_chunk(chunk, index, {"tool_calls": [call]}) for call in calls]
+        if changed or told or state.ambiguous:
+            sent += [_chunk(chunk, index, {"tool_calls": [call]}) for call in calls]
+        else:
+            sent += state.pieces
+        state.pieces = []
         if function is not None:
             sent.append(_chunk(chunk, index, {"function_call": function}))
         used = choice
@@ -244,6 +274,17 @@ def merge(whole: dict[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None or key not in whole:
             whole[key] = value
     return whole
+
+
+def _names_again(whole: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
+    """Whether a piece tells a text a second time that only a call's first piece should."""
+    for key, value in part.items():
+        if isinstance(value, Mapping):
+            if _names_again(whole.get(key) or {}, value):
+                return True
+        elif key not in ("arguments", "input", "type", "index") and value and whole.get(key):
+            return True
+    return False
 
 
 def _chunk(

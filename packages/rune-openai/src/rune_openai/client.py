@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _C = TypeVar("_C")
 _GUARD = "_rune_guard"
+_DROP_IN = "_rune_drop_in"
 
 
 def shield_client(client: _C, shield: Shield | None = None, *, agent_id: str | None = None) -> _C:
@@ -160,14 +162,45 @@ def _copy(base: Any) -> Any:
     original = base.copy
 
     @functools.wraps(original)
-    def copy(self: Any, *args: Any, **kwargs: Any) -> Any:
-        copied = original(self, *args, **kwargs)
+    def copy(
+        self: Any,
+        *args: Any,
+        shield: Shield | None = None,
+        agent_id: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
         guard: Guard = getattr(self, _GUARD)
+        if shield is not None or agent_id is not None:
+            guard = guard_for(shield or guard.shield, agent_id or guard.agent_id)
+        if hasattr(type(self), _DROP_IN):
+            given = {"shield": guard.shield, "agent_id": guard.agent_id}
+            kwargs["_extra_kwargs"] = {**(kwargs.get("_extra_kwargs") or {}), **given}
+        copied = original(self, *args, **kwargs)
         copied._client = guarded_http(copied._client, guard)
         setattr(copied, _GUARD, guard)
         return copied
 
+    copy.__signature__ = _with_ours(original)  # type: ignore[attr-defined]
     return copy
+
+
+def _with_ours(original: Any) -> inspect.Signature:
+    """The signature of one of the client's functions, with ``shield`` and ``agent_id``."""
+    told = inspect.signature(original)
+    known = list(told.parameters.values())
+    rest = [known.pop()] if known[-1].kind is inspect.Parameter.VAR_KEYWORD else []
+    ours = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in (("shield", "Shield | None"), ("agent_id", "str | None"))
+    ]
+    return told.replace(parameters=[*known, *ours, *rest])
+
+
+def _drop_in(made: type[_C]) -> type[_C]:
+    """Mark a drop-in class: its constructor takes a shield, and says what the client's takes."""
+    setattr(made, _DROP_IN, True)
+    made.__init__.__signature__ = _with_ours(made.__mro__[1].__init__)  # type: ignore[misc, attr-defined]
+    return made
 
 
 def _begun(guard: Guard, options: Any) -> Call:
@@ -236,6 +269,7 @@ else:
     _AzureOpenAI, _AsyncAzureOpenAI = guarded_class(AzureOpenAI), guarded_class(AsyncAzureOpenAI)
 
 
+@_drop_in
 class ShieldOpenAI(_OpenAI):
     """``openai.OpenAI``, guarded.
 
@@ -256,6 +290,7 @@ class ShieldOpenAI(_OpenAI):
         _adopt(self, shield, agent_id)
 
 
+@_drop_in
 class AsyncShieldOpenAI(_AsyncOpenAI):
     """``openai.AsyncOpenAI``, guarded. See ``ShieldOpenAI``."""
 
@@ -270,6 +305,7 @@ class AsyncShieldOpenAI(_AsyncOpenAI):
         _adopt(self, shield, agent_id)
 
 
+@_drop_in
 class ShieldAzureOpenAI(_AzureOpenAI):
     """``openai.AzureOpenAI``, guarded. See ``ShieldOpenAI``."""
 
@@ -284,6 +320,7 @@ class ShieldAzureOpenAI(_AzureOpenAI):
         _adopt(self, shield, agent_id)
 
 
+@_drop_in
 class AsyncShieldAzureOpenAI(_AsyncAzureOpenAI):
     """``openai.AsyncAzureOpenAI``, guarded. See ``ShieldOpenAI``."""
 

@@ -38,6 +38,7 @@ ADAPTER = adapter_name("rune-openai")
 CLIENT_GUARDED: Rows = (
     ("chat completions, text completions", "guarded, streams and tool calls included"),
     ("responses", "guarded, streams, tool calls and snapshots included"),
+    ("agent sessions (beta)", "messages, results, text, and calls before a handler makes them"),
     ("embeddings", "texts guarded; lists of tokens cannot be read"),
     ("transcriptions, translations", "text guarded; sound passes unread"),
 )

@@ -46,7 +46,7 @@ class ResponseStream:
         self._answer = answer
         self._texts: dict[_Key, _Text] = {}
         self._held: dict[Any, list[_Event]] = {}
-        self._items: dict[Any, list[Any]] = {}
+        self._items: dict[Any, list[tuple[_Event, Any]]] = {}
         self._session_calls: dict[Any, tuple[_Event, _Event]] = {}
         self._number: int | None = None
 
@@ -76,7 +76,7 @@ class ResponseStream:
         for text in self._texts.values():
             sent += yield from self._finish(text)
         for place in list(self._held):
-            sent += yield from self._unfinished(self._held.pop(place)[0])
+            sent += yield from self._unfinished(self._held.pop(place))
         return sent
 
     def _over(self, event: _Event) -> Walk[list[_Event]]:
@@ -169,7 +169,7 @@ class ResponseStream:
         return [*sent, event]
 
     def _ended(self, item: _Event, place: Any, used: Any) -> None:
-        self._items.setdefault(_identity(item, place), []).append(used)
+        self._items.setdefault(_identity(item, place), []).append((item, used))
 
     def _over_part(self, key: _Key, part: _Event) -> Walk[_Event]:
         for name in ("text", "refusal", "transcript"):
@@ -221,10 +221,12 @@ class ResponseStream:
             ended = self._items.get(identity)
             if ended is None:
                 items.append((yield from self._over_item(place, item)))
-            else:
-                # Models give two calls one id.
-                items.append(ended[min(met[identity], len(ended) - 1)])
-                met[identity] += 1
+                continue
+            # Models give two calls one id.
+            told, used = ended[min(met[identity], len(ended) - 1)]
+            met[identity] += 1
+            # Servers may say something else in the end than they said on the way.
+            items.append(used if item == told else (yield from over_item(item, self._answer)))
         if items == response["output"]:
             return event
         return {**event, "response": {**response, "output": items}}
@@ -240,17 +242,25 @@ class ResponseStream:
 
     # -- calls
 
-    def _unfinished(self, added: _Event) -> Walk[list[_Event]]:
-        """The announcement of a call that the server never ended: decided, without arguments.
+    def _unfinished(self, held: list[_Event]) -> Walk[list[_Event]]:
+        """The events of a call that the server never ended, if the part that came may pass.
 
-        Without it the client would take the answer for whole.
+        Without them the client would take the answer for whole.
         """
-        item = added["item"]
-        key = next((name for name in ("arguments", "input") if name in item), None)
-        if key is None:
+        item = held[0]["item"]
+        name = next((key for key in ("arguments", "input") if key in item), None)
+        if name is None:
             return []
-        used = yield from over_item({**item, key: ""}, self._answer)
-        return [{**added, "item": used}]
+        deltas = [one["delta"] for one in held if isinstance(one.get("delta"), str)]
+        told = next((one[name] for one in held if isinstance(one.get(name), str)), None)
+        part = "".join([item[name] or "", *deltas]) if told is None else told
+        whole = {**item, name: part}
+        used = yield from over_item(whole, self._answer)
+        if used is whole:
+            return held
+        if used.get("type") == "message":
+            return message_events(held[0], used)
+        return [{**held[0], "item": used}]
 
     def _over_session_item(self, event: _Event, item: _Event) -> Walk[list[_Event]]:
         """Check an item of an agent session, whose calls are whole when they are announced."""

@@ -87,44 +87,45 @@ def _module_of(cls: type) -> Any:
 def sync_transport(module: Any) -> Any:
     """The guarded transport class for ``httpx`` or ``httpx2``."""
 
+    def pieces(response: Any, call: Call) -> Iterator[bytes]:
+        flow = EventFlow(call)
+        guard, session = call.guard, call.session
+        arriving = iter(response.iter_bytes())
+        broken: Exception | None = None
+        try:
+            while True:
+                try:
+                    data = next(arriving)
+                except StopIteration:
+                    break
+                except Exception as error:  # noqa: BLE001 - raised below
+                    broken = error
+                    break
+                for walk in flow.feed(data):
+                    out = guard.run(walk, session)
+                    if out:
+                        yield out
+            for walk in flow.finish() if broken is None else flow.broken():
+                out = guard.run(walk, session)
+                if out:
+                    yield out
+            if broken is not None:
+                raise broken
+        except Stopped as stop:
+            raise OpenAIBlockedError(stop.result) from None
+        finally:
+            broken = None  # its traceback holds this frame
+            response.close()
+
     class GuardedStream(module.SyncByteStream):  # type: ignore[misc]
         def __init__(self, response: Any, call: Call) -> None:
             self._response = response
-            self._call = call
-            self._pieces = self._guarded()
+            # Not a method: a stream that is dropped half-read closes at once, without a cycle.
+            self._pieces = pieces(response, call)
 
         def __iter__(self) -> Iterator[bytes]:
             # Whoever iterates again goes on where the last one stopped, as on a bare connection.
             return self._pieces
-
-        def _guarded(self) -> Iterator[bytes]:
-            flow = EventFlow(self._call)
-            guard, session = self._call.guard, self._call.session
-            arriving = iter(self._response.iter_bytes())
-            broken: Exception | None = None
-            try:
-                while True:
-                    try:
-                        data = next(arriving)
-                    except StopIteration:
-                        break
-                    except Exception as error:  # noqa: BLE001 - raised below
-                        broken = error
-                        break
-                    for walk in flow.feed(data):
-                        out = guard.run(walk, session)
-                        if out:
-                            yield out
-                for walk in flow.finish() if broken is None else flow.broken():
-                    out = guard.run(walk, session)
-                    if out:
-                        yield out
-                if broken is not None:
-                    raise broken
-            except Stopped as stop:
-                raise OpenAIBlockedError(stop.result) from None
-            finally:
-                self._response.close()
 
         def close(self) -> None:
             self._response.close()
@@ -174,43 +175,44 @@ def sync_transport(module: Any) -> Any:
 def async_transport(module: Any) -> Any:
     """``sync_transport`` for asynchronous clients."""
 
-    class GuardedStream(module.AsyncByteStream):  # type: ignore[misc]
-        def __init__(self, response: Any, call: Call) -> None:
-            self._response = response
-            self._call = call
-            self._pieces = self._guarded()
-
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return self._pieces
-
-        async def _guarded(self) -> AsyncIterator[bytes]:
-            flow = EventFlow(self._call)
-            guard, session = self._call.guard, self._call.session
-            arriving = aiter(self._response.aiter_bytes())
-            broken: Exception | None = None
-            try:
-                while True:
-                    try:
-                        data = await anext(arriving)
-                    except StopAsyncIteration:
-                        break
-                    except Exception as error:  # noqa: BLE001 - raised below
-                        broken = error
-                        break
-                    for walk in flow.feed(data):
-                        out = await guard.arun(walk, session)
-                        if out:
-                            yield out
-                for walk in flow.finish() if broken is None else flow.broken():
+    async def pieces(response: Any, call: Call) -> AsyncIterator[bytes]:
+        flow = EventFlow(call)
+        guard, session = call.guard, call.session
+        arriving = aiter(response.aiter_bytes())
+        broken: Exception | None = None
+        try:
+            while True:
+                try:
+                    data = await anext(arriving)
+                except StopAsyncIteration:
+                    break
+                except Exception as error:  # noqa: BLE001 - raised below
+                    broken = error
+                    break
+                for walk in flow.feed(data):
                     out = await guard.arun(walk, session)
                     if out:
                         yield out
-                if broken is not None:
-                    raise broken
-            except Stopped as stop:
-                raise OpenAIBlockedError(stop.result) from None
-            finally:
-                await self._response.aclose()
+            for walk in flow.finish() if broken is None else flow.broken():
+                out = await guard.arun(walk, session)
+                if out:
+                    yield out
+            if broken is not None:
+                raise broken
+        except Stopped as stop:
+            raise OpenAIBlockedError(stop.result) from None
+        finally:
+            broken = None
+            await response.aclose()
+
+    class GuardedStream(module.AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, response: Any, call: Call) -> None:
+            self._response = response
+            # Not a method: a stream that is dropped half-read closes at once, without a cycle.
+            self._pieces = pieces(response, call)
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._pieces
 
         async def aclose(self) -> None:
             await self._response.aclose()

@@ -486,6 +486,14 @@ class Operations(Sender[One, Many, Nothing, Pieces]):
         """Who you are here, and what you may do."""
         return self._one(Call("GET", "/v1/me"))
 
+    def change_email(
+        self, *, email: str, password: str | Unset = UNSET, code: str | Unset = UNSET
+    ) -> One:
+        """Send a link to a new address of your own. For people: keys have none."""
+        return self._one(
+            Call("POST", "/v1/me/email", body={"email": email, "password": password, "code": code})
+        )
+
     def list_members(self) -> Many:
         """The members, by address."""
         return self._many(Call("GET", "/v1/members"))

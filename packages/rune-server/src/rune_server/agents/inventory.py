@@ -16,10 +16,10 @@ from rune_server.analytics import Window
 from rune_server.errors import (
     ConflictError,
     NotFoundError,
-    PreconditionFailedError,
     UnprocessableError,
 )
 from rune_server.paging import Page, bounded, number_in, page_of, parts_of
+from rune_server.state import versioned
 from rune_server.state.tables.agents import AgentInstanceRow, AgentRow, AgentToolRow
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ async def edit(
     actor.require(Permission.AGENTS_WRITE)
     _check(spec)
     known = await agent(platform, _reader(actor), spec.agent_id)
-    if version is not None and known.version != version:
-        raise _changed(known.version, version)
+    versioned.check(known.version, version, "agent")
     async with platform.state.begin() as session:
         row = await session.get(
             AgentRow, (actor.organisation_id, spec.agent_id), with_for_update=True
@@ -139,8 +138,7 @@ async def edit(
                 first_seen_at=known.first_seen or platform.clock.now(),
             )
             session.add(row)
-        if version is not None and row.version != version:
-            raise _changed(row.version, version)
+        versioned.check(row.version, version, "agent")
         _put(row, spec)
         await audit.record(session, actor, action="agent.edited", target=f"agent:{spec.agent_id}")
     return await agent(platform, _reader(actor), spec.agent_id)
@@ -328,9 +326,3 @@ def _check(spec: AgentSpec) -> None:
         faults.append({"where": "tags", "reason": f"must be at most {MAX_TAGS}"})
     if faults:
         raise UnprocessableError("the agent cannot be entered", errors=faults)
-
-
-def _changed(version: int, based_on: int) -> PreconditionFailedError:
-    return PreconditionFailedError(
-        f"the agent is at version {version} and the change is based on {based_on}: read it again"
-    )

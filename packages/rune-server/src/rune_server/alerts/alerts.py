@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from rune_server import audit
 from rune_server.actor import Permission
 from rune_server.alerts.model import Alert
-from rune_server.errors import ConflictError, NotFoundError, PreconditionFailedError
+from rune_server.errors import ConflictError, NotFoundError
 from rune_server.paging import Page, bounded, id_of, page_of
+from rune_server.state import versioned
 from rune_server.state.tables.alerts import AlertRow, AlertRuleRow
 
 if TYPE_CHECKING:
@@ -205,11 +206,7 @@ async def _editable(
     session: AsyncSession, actor: Actor, alert_id: UUID, version: int | None
 ) -> tuple[AlertRow, str]:
     row, name = await _alert_row(session, actor.organisation_id, alert_id, lock=True)
-    if version is not None and row.version != version:
-        raise PreconditionFailedError(
-            f"the alert is at version {row.version} and the change is based on {version}: "
-            "read it again"
-        )
+    versioned.check(row.version, version, "alert")
     if row.resolved_at is not None:
         raise ConflictError("the alert is resolved", code="resolved")
     return row, name

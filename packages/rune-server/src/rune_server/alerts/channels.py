@@ -17,11 +17,10 @@ from rune_server.alerts.destination import check_url
 from rune_server.alerts.model import Channel, ChannelSpec
 from rune_server.errors import (
     ConflictError,
-    NotFoundError,
-    PreconditionFailedError,
     UnprocessableError,
 )
 from rune_server.paging import Page, bounded, id_of, page_of
+from rune_server.state import versioned
 from rune_server.state.tables.alerts import AlertChannelRow, AlertRuleRow
 
 if TYPE_CHECKING:
@@ -69,7 +68,9 @@ async def channel(platform: Platform, actor: Actor, channel_id: UUID) -> Channel
     """
     actor.require(Permission.ALERTS_READ)
     async with platform.state.read() as session:
-        return channel_of(await channel_row(session, actor.organisation_id, channel_id))
+        return channel_of(
+            await versioned.found(session, AlertChannelRow, actor.organisation_id, channel_id)
+        )
 
 
 async def create_channel(platform: Platform, actor: Actor, spec: ChannelSpec) -> Channel:
@@ -142,7 +143,9 @@ async def edit_channel(
     actor.require(Permission.ALERTS_WRITE)
     try:
         async with platform.state.begin() as session:
-            row = await _editable(session, actor, channel_id, version)
+            row = await versioned.editable(
+                session, AlertChannelRow, actor.organisation_id, channel_id, version
+            )
             had = target_of(platform, row)
             _check(platform, spec, row)
             secret = _new_secret() if new_secret and row.kind == "webhook" else ""
@@ -172,7 +175,9 @@ async def delete_channel(
     """
     actor.require(Permission.ALERTS_WRITE)
     async with platform.state.begin() as session:
-        row = await _editable(session, actor, channel_id, version)
+        row = await versioned.editable(
+            session, AlertChannelRow, actor.organisation_id, channel_id, version
+        )
         rules = await session.scalars(
             select(AlertRuleRow)
             .where(AlertRuleRow.organisation_id == actor.organisation_id)
@@ -205,35 +210,6 @@ def target_of(platform: Platform, row: AlertChannelRow) -> Target:
     """What is secret of a channel."""
     opened = platform.vault.open(PURPOSE, row.sealed, row.id.bytes)
     return msgspec.json.decode(opened, type=Target)
-
-
-async def channel_row(
-    session: AsyncSession, organisation_id: UUID, channel_id: UUID, *, lock: bool = False
-) -> AlertChannelRow:
-    """One channel's row.
-
-    Raises:
-        NotFoundError: The organisation has none of this id.
-    """
-    query = select(AlertChannelRow).where(
-        AlertChannelRow.organisation_id == organisation_id, AlertChannelRow.id == channel_id
-    )
-    row = await session.scalar(query.with_for_update() if lock else query)
-    if row is None:
-        raise NotFoundError("there is no channel of this id")
-    return row
-
-
-async def _editable(
-    session: AsyncSession, actor: Actor, channel_id: UUID, version: int | None
-) -> AlertChannelRow:
-    row = await channel_row(session, actor.organisation_id, channel_id, lock=True)
-    if version is not None and row.version != version:
-        raise PreconditionFailedError(
-            f"the channel is at version {row.version} and the change is based on {version}: "
-            "read it again"
-        )
-    return row
 
 
 def _seal(platform: Platform, row: AlertChannelRow, target: Target) -> None:

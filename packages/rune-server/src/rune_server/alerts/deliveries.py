@@ -12,13 +12,14 @@ from sqlalchemy import delete, select, update
 from rune_server import audit
 from rune_server.actor import Permission
 from rune_server.alerts import notice as notices
-from rune_server.alerts.channels import channel_row, target_of
+from rune_server.alerts.channels import target_of
 from rune_server.alerts.destination import Sent, post
 from rune_server.alerts.model import Delivery
 from rune_server.errors import NotFoundError, UnavailableError
 from rune_server.failure import described
 from rune_server.mailer import Mail
 from rune_server.paging import Page, bounded, id_of, page_of
+from rune_server.state import versioned
 from rune_server.state.tables.alerts import AlertChannelRow, AlertDeliveryRow
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ async def test_channel(platform: Platform, actor: Actor, channel_id: UUID) -> De
     actor.require(Permission.ALERTS_WRITE)
     now = platform.clock.now()
     async with platform.state.begin() as session:
-        channel = await channel_row(session, actor.organisation_id, channel_id)
+        channel = await versioned.found(session, AlertChannelRow, actor.organisation_id, channel_id)
         notice = notices.of_test(channel.name, now, platform.settings.url)
         row = _row(channel.organisation_id, channel.id, None, "test", notice, now)
         row.due_at = now + _LEASE  # not for the job: it is sent here

@@ -14,9 +14,10 @@ from rune_server.agents.instances import forget_old as forget_old_instances
 from rune_server.alerts.deliveries import forget_old, send_due
 from rune_server.alerts.evaluate import findings
 from rune_server.alerts.raising import settle
-from rune_server.alerts.rules import rule_of, rule_row
+from rune_server.alerts.rules import rule_of
 from rune_server.errors import UnavailableError
 from rune_server.failure import described
+from rune_server.state import versioned
 from rune_server.state.tables.alerts import AlertRuleRow
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def preview(platform: Platform, actor: Actor, rule_id: UUID) -> list[Findi
     """
     actor.require(Permission.ALERTS_READ)
     async with platform.state.read() as session:
-        rule = rule_of(await rule_row(session, actor.organisation_id, rule_id))
+        rule = rule_of(await versioned.found(session, AlertRuleRow, actor.organisation_id, rule_id))
     found, _ = await findings(platform, actor.organisation_id, rule)
     return found
 

@@ -13,11 +13,10 @@ from rune_server.alerts import spec as specs
 from rune_server.alerts.model import AlertRule, RuleSpec
 from rune_server.errors import (
     ConflictError,
-    NotFoundError,
-    PreconditionFailedError,
     UnprocessableError,
 )
 from rune_server.paging import Page, bounded, id_of, page_of
+from rune_server.state import versioned
 from rune_server.state.tables.alerts import AlertChannelRow, AlertRuleRow
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ async def rule(platform: Platform, actor: Actor, rule_id: UUID) -> AlertRule:
     """
     actor.require(Permission.ALERTS_READ)
     async with platform.state.read() as session:
-        return rule_of(await rule_row(session, actor.organisation_id, rule_id))
+        return rule_of(await versioned.found(session, AlertRuleRow, actor.organisation_id, rule_id))
 
 
 async def create_rule(platform: Platform, actor: Actor, spec: RuleSpec) -> AlertRule:
@@ -110,7 +109,9 @@ async def edit_rule(
     specs.check(spec)
     try:
         async with platform.state.begin() as session:
-            row = await _editable(session, actor, rule_id, version)
+            row = await versioned.editable(
+                session, AlertRuleRow, actor.organisation_id, rule_id, version
+            )
             await _check_channels(session, actor, spec)
             _put(row, spec)
             row.evaluated_at, row.fault = None, ""
@@ -132,7 +133,9 @@ async def delete_rule(
     """
     actor.require(Permission.ALERTS_WRITE)
     async with platform.state.begin() as session:
-        row = await _editable(session, actor, rule_id, version)
+        row = await versioned.editable(
+            session, AlertRuleRow, actor.organisation_id, rule_id, version
+        )
         await _record(session, actor, "deleted", row)
         await session.delete(row)
 
@@ -155,7 +158,9 @@ async def mute_rule(
     if until is not None and (until.tzinfo is None or until <= platform.clock.now()):
         raise UnprocessableError("until: must be a time to come, with its time zone")
     async with platform.state.begin() as session:
-        row = await _editable(session, actor, rule_id, version)
+        row = await versioned.editable(
+            session, AlertRuleRow, actor.organisation_id, rule_id, version
+        )
         row.muted_until = until
         _touch(platform, actor, row)
         await _record(session, actor, "unmuted" if until is None else "muted", row)
@@ -175,35 +180,6 @@ def rule_of(row: AlertRuleRow) -> AlertRule:
         evaluated_at=row.evaluated_at,
         fault=row.fault,
     )
-
-
-async def rule_row(
-    session: AsyncSession, organisation_id: UUID, rule_id: UUID, *, lock: bool = False
-) -> AlertRuleRow:
-    """One rule's row.
-
-    Raises:
-        NotFoundError: The organisation has none of this id.
-    """
-    query = select(AlertRuleRow).where(
-        AlertRuleRow.organisation_id == organisation_id, AlertRuleRow.id == rule_id
-    )
-    row = await session.scalar(query.with_for_update() if lock else query)
-    if row is None:
-        raise NotFoundError("there is no alert rule of this id")
-    return row
-
-
-async def _editable(
-    session: AsyncSession, actor: Actor, rule_id: UUID, version: int | None
-) -> AlertRuleRow:
-    row = await rule_row(session, actor.organisation_id, rule_id, lock=True)
-    if version is not None and row.version != version:
-        raise PreconditionFailedError(
-            f"the alert rule is at version {row.version} and the change is based on {version}: "
-            "read it again"
-        )
-    return row
 
 
 def _put(row: AlertRuleRow, spec: RuleSpec) -> None:

@@ -44,6 +44,11 @@ RULES: dict[str, Sequence[Rule]] = {
         Rule(3, 3600, by_address=False, by_account=True),
         Rule(20, 3600, by_address=True, by_account=False),
     ),
+    # Each sends a mail to an address that nobody has proven.
+    "email": (
+        Rule(5, 3600, by_address=False, by_account=True),
+        Rule(20, 3600, by_address=True, by_account=False),
+    ),
     "register": (Rule(10, 3600, by_address=True, by_account=False),),
     "token": (Rule(30, 300, by_address=True, by_account=False),),
     "oauth": (Rule(60, 300, by_address=True, by_account=False),),

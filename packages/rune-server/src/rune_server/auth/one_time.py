@@ -1,4 +1,4 @@
-"""Links that work once and not for long: a new password, a proven address."""
+"""Links that work once and not for long: a new password, a proven address, another address."""
 
 from __future__ import annotations
 
@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 
     from rune_server.platform import Platform
 
-Purpose = Literal["reset", "verify"]
-LIFE = {"reset": timedelta(hours=1), "verify": timedelta(days=2)}
+Purpose = Literal["reset", "verify", "email"]
+LIFE = {
+    "reset": timedelta(hours=1),
+    "verify": timedelta(days=2),
+    "email": timedelta(hours=1),
+}
 TOKEN_LENGTH = 43
 
 
-async def make(platform: Platform, session: AsyncSession, user_id: UUID, purpose: Purpose) -> str:
+async def make(
+    platform: Platform,
+    session: AsyncSession,
+    user_id: UUID,
+    purpose: Purpose,
+    email: str | None = None,
+) -> str:
     """A new token; those before it for the same purpose work no more."""
     await session.execute(
         delete(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.purpose == purpose)
@@ -35,6 +45,7 @@ async def make(platform: Platform, session: AsyncSession, user_id: UUID, purpose
         OneTimeToken(
             user_id=user_id,
             purpose=purpose,
+            email=email,
             token_sha256=fingerprint(token),
             expires_at=platform.clock.now() + LIFE[purpose],
         )
@@ -55,6 +66,12 @@ async def use(platform: Platform, session: AsyncSession, token: str, purpose: Pu
         .returning(OneTimeToken.user_id)
     )
     return await _user(session, used.scalar_one_or_none())
+
+
+async def address(session: AsyncSession, token: str) -> str | None:
+    """The address that a token was made for, used or not."""
+    query = select(OneTimeToken.email).where(OneTimeToken.token_sha256 == fingerprint(token))
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def owner(platform: Platform, session: AsyncSession, token: str, purpose: Purpose) -> User:

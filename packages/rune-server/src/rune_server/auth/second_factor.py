@@ -133,13 +133,11 @@ async def remove(
         UnauthenticatedError: The password or the code is wrong.
     """
     await require_password(platform, signed_in, password, client)
-    await platform.attempts.count("second factor", client, str(signed_in.user_id))
+    await require_code(platform, signed_in, code, client)
     async with platform.state.begin() as session:
         user = await _user(session, signed_in.user_id)
         if user.totp_confirmed_at is None:
             return
-        if not await accept(platform, session, user, code):
-            raise UnauthenticatedError("the code is wrong or was used before", code="wrong_code")
         clear(user)
         await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
         await sign_in.tell(session, user.id, "user.second_factor_removed", {})
@@ -163,6 +161,21 @@ async def require_password(
         platform.settings, password, user.password_bcrypt
     ):
         raise UnauthenticatedError("the password is wrong", code="wrong_password")
+
+
+async def require_code(platform: Platform, signed_in: SignedIn, code: str, client: Client) -> None:
+    """Ask for a code of the second factor again, or a recovery code, from those who have one.
+
+    Raises:
+        UnauthenticatedError: It is wrong or was used.
+    """
+    async with platform.state.begin() as session:
+        user = await _user(session, signed_in.user_id)
+        if user.totp_confirmed_at is None:
+            return
+        await platform.attempts.count("second factor", client, str(signed_in.user_id))
+        if not await accept(platform, session, user, code):
+            raise UnauthenticatedError("the code is wrong or was used before", code="wrong_code")
 
 
 async def accept(platform: Platform, session: AsyncSession, user: User, code: str) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rune_server.errors import ConflictError, NotFoundError, PreconditionFailedError
+from rune_server.errors import ConflictError, NotFoundError
 from rune_server.paging import Page, bounded, number_in, page_of, parts_of, uuid_in
 from rune_server.policies.model import Policy, Publication, Revision
+from rune_server.state import versioned
 from rune_server.state.tables.policies import (
     PolicyChannelRow,
     PolicyPublicationRow,
@@ -58,21 +59,13 @@ def revision_of(row: PolicyRevisionRow, *, text: bool = True) -> Revision:
     )
 
 
-async def policy_row(
-    session: AsyncSession, organisation_id: UUID, policy_id: UUID, *, lock: bool = False
-) -> PolicyRow:
+async def policy_row(session: AsyncSession, organisation_id: UUID, policy_id: UUID) -> PolicyRow:
     """One policy's row.
 
     Raises:
         NotFoundError: The organisation has none of this id.
     """
-    query = select(PolicyRow).where(
-        PolicyRow.organisation_id == organisation_id, PolicyRow.id == policy_id
-    )
-    row = await session.scalar(query.with_for_update() if lock else query)
-    if row is None:
-        raise NotFoundError("there is no policy of this id")
-    return row
+    return await versioned.found(session, PolicyRow, organisation_id, policy_id)
 
 
 async def editable(
@@ -91,12 +84,7 @@ async def editable(
         PreconditionFailedError: It changed since.
         ConflictError: It is archived.
     """
-    row = await policy_row(session, actor.organisation_id, policy_id, lock=True)
-    if version is not None and row.version != version:
-        raise PreconditionFailedError(
-            f"the policy is at version {row.version} and the change is based on {version}: "
-            "read it again"
-        )
+    row = await versioned.editable(session, PolicyRow, actor.organisation_id, policy_id, version)
     if row.archived_at is not None:
         raise ConflictError("the policy is archived", code="archived")
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from rune_server import audit
@@ -26,10 +26,13 @@ from rune_server.api.shapes import (
     NewInvitationShape,
     NewKeyShape,
     OrganisationShape,
+    Shape,
     Text,
 )
 from rune_server.api.who import MADE, Caller, operation
-from rune_server.auth import keys
+from rune_server.auth import email, keys
+from rune_server.auth.client import client_of
+from rune_server.errors import ForbiddenError
 from rune_server.paging import cursor_of, number_in, parts_of
 
 router = APIRouter(prefix="/v1", tags=["organisation"])
@@ -58,6 +61,24 @@ class InvitationBody(Body):
     role: Role = Role.MEMBER
 
 
+class EmailBody(Body):
+    """A new address for one's account."""
+
+    email: Annotated[Text, Field(min_length=3, max_length=250)]
+    password: Annotated[
+        Text, Field(max_length=200, description="Yours; none where you have none.")
+    ] = ""
+    code: Annotated[
+        Text, Field(max_length=64, description="Of your second factor, if you have one.")
+    ] = ""
+
+
+class EmailAsked(Shape):
+    """A link is on its way."""
+
+    sent_to: str
+
+
 class OrganisationBody(Body):
     """What shall be different; what is left out stays."""
 
@@ -77,6 +98,22 @@ async def get_caller(caller: Caller) -> CallerShape:
         role=actor.role.value if actor.role is not None else None,
         permissions=sorted(actor.permissions),
     )
+
+
+@router.post("/me/email", **operation("change_email", None, problems=MADE, status_code=202))
+async def change_email(caller: Caller, request: Request, body: EmailBody) -> EmailAsked:
+    """Send a link to a new address of your own. For people: keys have none."""
+    if caller.signed_in is None:
+        raise ForbiddenError("an API key has no address: sign in")
+    await email.ask(
+        caller.platform,
+        caller.signed_in,
+        body.email,
+        password=body.password,
+        code=body.code,
+        client=client_of(caller.platform.settings, request.scope),
+    )
+    return EmailAsked(sent_to=body.email)
 
 
 @router.get("/organisation", **operation("get_organisation", Permission.ORGANISATION_READ))

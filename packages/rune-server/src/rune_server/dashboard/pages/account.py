@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from markupsafe import Markup
 
 from rune_server.accounts import organisations, users
-from rune_server.auth import cookies, reset, second_factor, sessions
+from rune_server.auth import cookies, email, reset, second_factor, sessions
 from rune_server.dashboard.reading import ORGANISATION_COOKIE
 from rune_server.dashboard.view import Page
 from rune_server.errors import NotFoundError, ProblemError
@@ -57,6 +57,22 @@ async def _account(
 async def rename(view: View) -> Response:
     """Change one's name."""
     return await _done(view, users.rename(view.platform, view.person, await view.text("name")))
+
+
+async def change_email(view: View) -> Response:
+    """Send a link to a new address."""
+    wanted = await view.text("email")
+    asked = email.ask(
+        view.platform,
+        view.person,
+        wanted,
+        password=await view.text("password"),
+        code=await view.text("code"),
+        client=view.client,
+    )
+    return await _done(
+        view, asked, f"A link went to {wanted.strip()}. Your address changes once it is opened."
+    )
 
 
 async def change_password(view: View) -> Response:
@@ -187,6 +203,7 @@ def _page(path: str, handler: Callable[[View], Awaitable[Response]], method: str
 PAGES = (
     _page(_PATH, account),
     _page(f"{_PATH}/name", rename, "POST"),
+    _page(f"{_PATH}/email", change_email, "POST"),
     _page(f"{_PATH}/password", change_password, "POST"),
     _page(f"{_PATH}/second-factor", begin_second_factor, "POST"),
     _page(f"{_PATH}/second-factor/confirm", confirm_second_factor, "POST"),

@@ -8,7 +8,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse
 
 from rune_server.accounts import invitations, users
-from rune_server.auth import cookies, providers, reset, sessions, sign_in
+from rune_server.auth import cookies, email, providers, reset, sessions, sign_in
 from rune_server.auth.redirect import local_path
 from rune_server.dashboard.links import query
 from rune_server.dashboard.reading import ORGANISATION_COOKIE
@@ -177,6 +177,30 @@ async def verified(view: View) -> Response:
     return view.go("/sign-in", "Your address is confirmed. Sign in.")
 
 
+async def new_email(view: View) -> Response:
+    """Ask for the click that makes an address an account's."""
+    return view.show(
+        "auth/email.html", title="Your new address", token=view.argument("token"), error=None
+    )
+
+
+async def take_new_email(view: View) -> Response:
+    """Take the link that proves a new address."""
+    token = view.argument("token")
+    try:
+        address = await email.complete(view.platform, token, view.client)
+    except ProblemError as error:
+        return view.show(
+            "auth/email.html",
+            status=error.status,
+            title="Your new address",
+            token=token,
+            error=error,
+        )
+    path = "/sign-in" if view.signed_in is None else "/settings/account"
+    return view.go(path, f"Your address is {address} now.")
+
+
 async def forgotten(view: View) -> Response:
     """Where one asks for a new password."""
     return view.show("auth/forgotten.html", title="A new password", error=None)
@@ -296,6 +320,8 @@ PAGES = (
     _page("/sign-up", sign_up, "POST"),
     _page("/verify/{token}", verify),
     _page("/verify/{token}", verified, "POST"),
+    _page("/email/{token}", new_email),
+    _page("/email/{token}", take_new_email, "POST"),
     _page("/reset", forgotten),
     _page("/reset", ask_reset, "POST"),
     _page("/reset/{token}", reset_form),

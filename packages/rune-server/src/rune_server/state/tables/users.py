@@ -57,13 +57,15 @@ class RecoveryCode(Base):
 
 
 class OneTimeToken(Base):
-    """A link sent by mail: to set a new password, or to prove an address. Stored as SHA-256."""
+    """A link sent by mail: for a new password, an address, another address. Stored as SHA-256."""
 
     __tablename__ = "one_time_tokens"
 
     id: Mapped[NewId]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     purpose: Mapped[str] = mapped_column(String(16))
+    email: Mapped[str | None] = mapped_column(String(254))
+    """The address that the account gets, of a link that says so."""
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]

@@ -201,8 +201,7 @@ def _are_identifiers(events: Sequence[Any]) -> bool:
             names.append(layer.layer)
         for rule in event.rules:
             names += (rule.rule, rule.policy, rule.kind)
-        for argument in event.arguments:
-            names.append(argument.name)
+        names += [argument.name for argument in event.arguments]
     # None reads as the identifier "None", which is as good as any.
     joined = "".join(map(str, names)).encode("utf-8", "surrogatepass")
     return not joined.translate(None, _ID_CHARACTERS)
@@ -212,8 +211,7 @@ def _are_hashes(events: Sequence[Any]) -> bool:
     """The same for hashes."""
     hashes: list[str] = []
     for event in events:
-        for argument in event.arguments:
-            hashes.append(argument.hash)
+        hashes += [argument.hash for argument in event.arguments]
         if event.hash_key_id is not None:
             hashes.append(event.hash_key_id)
     return not "".join(hashes).encode("utf-8", "surrogatepass").translate(None, _HEX_CHARACTERS)

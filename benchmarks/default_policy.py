@@ -99,9 +99,11 @@ def main() -> None:
             "# What the built-in policy does, source by source\n\n"
             f"Measured {datetime.now(UTC).date()} with layers {given.layers}: {len(rules)} rules, "
             f"revision {rules.revision}. Written by `python -m benchmarks.default_policy`.\n"
-            "Rules were tuned on other data. One general change came after a first look at this\n"
-            "table and was checked on training data alone: a match between quotation marks, in\n"
-            "what a person wrote, is doubted.\n\n"
+            "Rules were tuned on other data. Three general changes came after a look at this\n"
+            "table's totals, never at its texts; they were tuned on generated texts and checked\n"
+            "on training data alone: a match between quotation marks, in what a person wrote, is\n"
+            "doubted; so is one in a text that talks about attacks; and wording in a call's\n"
+            "arguments only flags.\n\n"
             "*Stopped or cut* is `redact`, `ask` or `block`; attacks that are only flagged are not "
             "counted as caught.\n\n" + text + "\n",
             encoding="utf-8",

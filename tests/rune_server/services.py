@@ -4,7 +4,6 @@ ClickHouse is the embedded engine behind ``clickhouse_shim``: there is no packag
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -18,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 if TYPE_CHECKING:
@@ -166,9 +164,8 @@ def postgres_server() -> Iterator[str]:
             cwd=folder,
         )
         try:
-            dsn = f"postgresql://rune@127.0.0.1:{port}/postgres"
-            _wait_for(dsn, process)
-            yield dsn
+            _wait_for(port, process)
+            yield f"postgresql://rune@127.0.0.1:{port}/postgres"
         finally:
             process.terminate()
             process.wait(30)
@@ -186,19 +183,12 @@ def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def _wait_for(dsn: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     """Until it takes connections: it listens before that, while it is starting up."""
+    ask = [required("pg_isready", "postgresql"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            asyncio.run(_connect(dsn))
-        except (OSError, asyncpg.CannotConnectNowError):
-            time.sleep(0.02)
-        else:
+        if subprocess.run(ask, check=False).returncode == 0:
             return
+        time.sleep(0.02)
     raise AssertionError("the server did not come up")
-
-
-async def _connect(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.close()

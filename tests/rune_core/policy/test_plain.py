@@ -184,11 +184,23 @@ def test_what_is_not_plain_is_for_the_engine(source: str) -> None:
     assert Condition(source).plain is None
 
 
-def test_deep_conditions_are_for_the_engine() -> None:
-    source = "(" * 30 + "hijacked" + ")" * 30
-    assert Condition(source).plain is not None
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(" * 30 + "hijacked" + ")" * 30,
+        "(" * 200 + "hijacked" + ")" * 200,
+        "!" * 3000 + "hijacked",
+        "args" + ".a" * 1900 + " == 1",
+        "has(args" + ".a" * 1900 + ")",
+        " || ".join(["hijacked"] * 300),
+        "args.to.value" + '["a"]' * 700 + " == 1",
+    ],
+)
+def test_deep_conditions_load_and_are_told_or_are_refused(source: str) -> None:
+    call = Activation(CallFacts(infer("send_money")), {"to": "a"})
     try:
-        deep = Condition("(" * 100 + "hijacked" + ")" * 100)
+        condition = Condition(source)
     except ConditionError:
         return
-    assert deep.plain is None
+    (told,) = ConditionBatch([condition]).hold(call)
+    assert told in (False, None)

@@ -1,8 +1,9 @@
 """Tell an attack that is talked about from one that is made.
 
 Security writing quotes attacks and says what they are. So a match that lies in a quotation
-(quotation marks, back-ticks, a code block, a block quote, a labelled item) while the words around
-that quotation speak of attacks or of finding them, is doubted: it weighs less.
+(quotation marks, back-ticks, a code block, a block quote, a labelled item), or in reported speech
+("telling the model to …"), while the words around it speak of attacks or of finding them, is
+doubted: it weighs less.
 
 Anyone can write "for example" and quotation marks around an attack. What that buys is little: tool
 results are not doubted at all, a doubted match still marks where its text came from, and a call
@@ -44,6 +45,7 @@ _BEFORE: Final = 240
 _NEXT_TO: Final = 80
 _AFTER: Final = 160
 _LABELLED: Final = 700
+_TOLD_BY: Final = 120
 _FOR_KEY: Final = 2000
 _READ: Final = 20_000
 
@@ -73,6 +75,23 @@ _LABEL: Final = re.compile(
     r"(?:^|[>*+\-.)|#])[ \t]{0,8}[*_`]{0,3}(?:[a-z]{1,14}[ -]){0,2}"
     r"(?:payload|attack(?: string| example| prompt)?|injection|exploit|malicious [a-z]{1,12}"
     r"|jailbreak)(?: [a-z\d]{1,12}){0,2}[*_`]{0,3}\s{0,2}:[*_`]{0,3}",
+    re.IGNORECASE,
+)
+_AGENT: Final = (
+    r"(?:it|them|him|her|(?:the|an?|any|your|their|its|our|another|other) (?:[a-z-]{1,14} ){0,2}"
+    r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool)"
+    r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
+)
+# What somebody else tells somebody else to do. Not "I want you to", nor "tell the model to".
+_REPORTED: Final = re.compile(
+    r"(?:\b(?:(?:tell|ask|instruct|order|command|direct|convinc|persuad|forc|caus|lead|get)(?:ing|e?s)"
+    r"|told|asked|instructed|ordered|convinced|persuaded|forced|caused|tricked|led|got"
+    r"|(?:who|they|users?|attackers?|can|could|may|might|to) (?:ask|tell|instruct|order|get|trick"
+    r"|force|convince|cause)) " + _AGENT + r" to"
+    r"|\b(?:if|when|whenever|once) [^.!?\n]{1,60} (?:asks?|tells?|instructs?|orders?|wants?)"
+    r" (?:you|it) to"
+    r"|\b(?:said|says|tries|trying|tried|attempts?|attempting|attempted|designed|crafted|intended"
+    r"|commands?|prompts|payloads?|requests) to) $",
     re.IGNORECASE,
 )
 # Patterns take a little of what stands around a phrase along.
@@ -130,7 +149,7 @@ class Mentions:
             end -= 1
         bounds = self._quotations.around(start, end)
         if bounds is None:
-            return not self._is_call and self._is_labelled(start)
+            return not self._is_call and (self._is_labelled(start) or self._is_reported(start, end))
         said = self._said.get(bounds)
         if said is None:
             said = self._said[bounds] = (self._in_call if self._is_call else self._in_writing)(
@@ -173,6 +192,14 @@ class Mentions:
         text = self._text
         low = max(text.rfind("\n", 0, start) + 1, start - _LABELLED)
         return _LABEL.search(text[low:start]) is not None
+
+    def _is_reported(self, start: int, end: int) -> bool:
+        """Whether the sentence tells what somebody asks of an agent, in a text about attacks."""
+        before = self._text[max(0, start - _TOLD_BY) : start]
+        # Most matches do not follow on "to", and that is quick to see.
+        if not before.endswith((" to ", " TO ")) or _REPORTED.search(before) is None:
+            return False
+        return self._speaks_of_attacks(start, end) or self._is_about_attacks()
 
     def _is_about_attacks(self) -> bool:
         if self._about_attacks is None:

@@ -12,6 +12,7 @@ Names and their members, ``"x" in args``, texts, numbers, ``true`` and ``false``
 
 from __future__ import annotations
 
+import operator
 import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -41,12 +42,8 @@ Unsure: Final = object()
 class Values(Protocol):
     """What a call's values are read from."""
 
-    def value(self, name: str) -> object:
-        """What a condition reads under a name."""
-        ...
-
     def read(self, name: str) -> object:
-        """The same, kept for the next who asks."""
+        """What a condition reads under a name."""
         ...
 
     def argument(self, name: str) -> object:
@@ -159,10 +156,18 @@ class _Parser:
         return _in(left, right) if sign == "in" else _compared(sign, left, right)
 
     def _unary(self) -> Closure:
-        if self._takes("!"):
-            return _negated(self._unary())
+        negations = 0
+        while self._takes("!"):
+            negations += 1
+        closure = self._postfix()
+        if negations:
+            closure = _negated(closure)
+            return closure if negations % 2 else _negated(closure)
+        return closure
+
+    def _postfix(self) -> Closure:
         closure = self._primary()
-        while True:
+        for _ in range(_MAX_DEPTH):
             if self._takes("."):
                 kind, name = self._peek()
                 if kind != "name" or name in _RESERVED:
@@ -181,6 +186,7 @@ class _Parser:
                 closure = _member(closure, text[1:-1])
             else:
                 return closure
+        raise _NotPlainError
 
     def _primary(self) -> Closure:
         kind, text = self._peek()
@@ -246,7 +252,7 @@ class _Parser:
                 break
         self._needs(")")
         first, *members = path
-        if not members or first not in {*self._names, *self._bound}:
+        if not 1 <= len(members) <= _MAX_DEPTH or first not in {*self._names, *self._bound}:
             raise _NotPlainError
         if first == "args" and first not in self._bound and len(members) == 1:
             return _has_argument(members[0])
@@ -351,12 +357,12 @@ def _has_member(owner: Closure, name: str) -> Closure:
 
 
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "==": lambda one, other: one == other,
-    "!=": lambda one, other: one != other,
-    "<": lambda one, other: one < other,
-    "<=": lambda one, other: one <= other,
-    ">": lambda one, other: one > other,
-    ">=": lambda one, other: one >= other,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -423,29 +429,33 @@ def _any_or_all(owner: Closure, inner: Closure, slot: int, *, until: bool) -> Cl
     return closure
 
 
-def _text_test(owner: Closure, name: str, given: str) -> Closure:
-    test: Callable[[str], bool]
-    if name == "startsWith":
-        test = lambda text: text.startswith(given)  # noqa: E731
-    elif name == "endsWith":
-        test = lambda text: text.endswith(given)  # noqa: E731
-    elif name == "contains":
-        test = lambda text: given in text  # noqa: E731
-    elif name == "matches" and find_spec("re2"):
-        import re2
+_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
+    "startsWith": str.startswith,
+    "endsWith": str.endswith,
+    "contains": str.__contains__,
+}
 
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            search = re2.compile(given, options).search
-        except re2.error:
-            raise _NotPlainError from None
-        test = lambda text: search(text) is not None  # noqa: E731
-    else:
-        raise _NotPlainError
+
+def _text_test(owner: Closure, name: str, given: str) -> Closure:
+    test = _TESTS.get(name) or _search(name, given)
 
     def closure(values: Values, items: list[object]) -> Any:
         found = owner(values, items)
-        return test(found) if type(found) is str else Unsure
+        return test(found, given) if type(found) is str else Unsure
 
     return closure
+
+
+def _search(name: str, given: str) -> Callable[[str, str], bool]:
+    """``matches``: the engine's regular expressions are RE2's."""
+    if name != "matches" or not find_spec("re2"):
+        raise _NotPlainError
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        search = re2.compile(given, options).search
+    except re2.error:
+        raise _NotPlainError from None
+    return lambda text, _given: search(text) is not None

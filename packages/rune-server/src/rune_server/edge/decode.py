@@ -2,7 +2,8 @@
 
 The schema's patterns cost most of the time when each field is matched by itself. So events are
 first read into twins of the schema's classes without patterns, and all identifiers of the request
-are checked at once; a test holds the two ways against each other. When anything is wrong each
+are checked at once, mostly without looking at one of them; a test holds the ways against each
+other. When anything is wrong each
 event is checked by itself, and whoever sent it learns which one and why, without its values.
 
 Fields that a newer SDK added are dropped, at every depth.
@@ -164,7 +165,12 @@ def decoded(body: bytes, *, lines: bool, most: int, now: datetime, retention_day
         )
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         events = None
-    if events is not None and len(events) <= most and _are_identifiers(events):
+    if (
+        events is not None
+        and len(events) <= most
+        and (_holds_only_identifiers(body) or _are_identifiers(events))
+        and _are_hashes(events)
+    ):
         for index, event in enumerate(events):
             _take(found, index, event, now, retention_days)
     else:
@@ -172,10 +178,21 @@ def decoded(body: bytes, *, lines: bool, most: int, now: datetime, retention_day
     return found
 
 
+def _holds_only_identifiers(body: bytes) -> bool:
+    """Whether every text of a JSON document has only characters of identifiers.
+
+    Without these characters every such text is a pair of quotes. The first text with anything else
+    in it leaves its opening quote without a partner: before it stand whole pairs only. A quote
+    within a text has a backslash before it. So there are documents that hold only identifiers and
+    do not look it (those with escapes), and never the other way round.
+    """
+    bones = body.translate(None, _ID_CHARACTERS)
+    return b"\\" not in bones and b'"' not in bones.replace(b'""', b"")
+
+
 def _are_identifiers(events: Sequence[Any]) -> bool:
     """Whether every text with a pattern matches it, over all events at once."""
     names: list[Any] = []
-    hashes: list[str] = []
     for event in events:
         names += _names_of(event)
         names += event.agent_tags
@@ -184,15 +201,19 @@ def _are_identifiers(events: Sequence[Any]) -> bool:
             names.append(layer.layer)
         for rule in event.rules:
             names += (rule.rule, rule.policy, rule.kind)
-        for argument in event.arguments:
-            names.append(argument.name)
-            hashes.append(argument.hash)
-        if event.hash_key_id is not None:
-            hashes.append(event.hash_key_id)
+        names += [argument.name for argument in event.arguments]
     # None reads as the identifier "None", which is as good as any.
     joined = "".join(map(str, names)).encode("utf-8", "surrogatepass")
-    if joined.translate(None, _ID_CHARACTERS):
-        return False
+    return not joined.translate(None, _ID_CHARACTERS)
+
+
+def _are_hashes(events: Sequence[Any]) -> bool:
+    """The same for hashes."""
+    hashes: list[str] = []
+    for event in events:
+        hashes += [argument.hash for argument in event.arguments]
+        if event.hash_key_id is not None:
+            hashes.append(event.hash_key_id)
     return not "".join(hashes).encode("utf-8", "surrogatepass").translate(None, _HEX_CHARACTERS)
 
 

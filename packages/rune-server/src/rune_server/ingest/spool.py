@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from rune_server.storage import Vault
 
 _log = structlog.get_logger("rune_server.ingest")
-MAX_ROWS = 40_000
-MAX_BYTES = 32 * 1024 * 1024
+MAX_ROWS = 80_000
+MAX_BYTES = 80 * 1024 * 1024
+"""Segments get so large only while the writer is behind; a large one costs it less per event."""
 MAX_AGE = 0.25
 """Seconds after which a segment goes to the writer, when that has nothing else to do."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("rune_server.ingest")
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
-MAX_IN_MEMORY = 96 * 1024 * 1024
+MAX_IN_MEMORY = 160 * 1024 * 1024
 """Lines of segments that wait, kept in memory; beyond it they are read again from the files."""
 
 _TRANSIENT = frozenset((3, 60, 81, 159, 164, 202, 209, 210, 241, 242, 252, 253, 285, 319, 425, 999))

@@ -86,7 +86,13 @@ async def reseal_files(settings: Settings, vault: Vault, *, running: bool) -> No
 def _reseal_here(folder: Path, vault: Vault) -> None:
     if not (folder / SPOOL).exists():
         return
-    held = lock(folder / SPOOL)
+    try:
+        held = lock(folder / SPOOL)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{folder} is held by a process that this command cannot ask. An edge seals its folder "
+            "again when it starts; any other server: stop it and run this once more"
+        ) from None
     try:
         for name in (SPOOL, QUARANTINE):
             reseal(folder / name, vault)

@@ -195,7 +195,9 @@ class Mentions:
 
     def _is_reported(self, start: int, end: int) -> bool:
         """Whether the sentence tells what somebody asks of an agent, in a text about attacks."""
-        if _REPORTED.search(self._text[max(0, start - _TOLD_BY) : start]) is None:
+        before = self._text[max(0, start - _TOLD_BY) : start]
+        # Most matches do not follow on "to", and that is quick to see.
+        if not before.endswith((" to ", " TO ")) or _REPORTED.search(before) is None:
             return False
         return self._speaks_of_attacks(start, end) or self._is_about_attacks()
 

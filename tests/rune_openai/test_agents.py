@@ -449,6 +449,10 @@ def test_the_original_stays_as_it_is(shield: Shield) -> None:
     assert isinstance(guarded.model, ScriptedModel)
     assert [t.name for t in guarded.tools] == [t.name for t in agent.tools]
     assert guarded.tools[0].params_json_schema == agent.tools[0].params_json_schema  # type: ignore[union-attr]
+    # Whoever looks a tool up finds the guarded one in its place.
+    assert guarded.tools == tools.all
+    assert tools.all[1] in guarded.tools
+    assert guarded.tools[0] != tools.all[1]
     assert shield_agent(guarded, shield).model is guarded.model
 
 

@@ -62,13 +62,27 @@ def _guarded_class(base: type) -> type:
     def take(self: Any, value: Any) -> None:
         self.__dict__["needs_approval"] = value
 
+    def is_like(self: Any, other: object) -> bool:
+        """As the tool without a guard: whoever looks for that one finds the guarded one."""
+        return isinstance(other, FunctionTool) and _told(self) == _told(other)
+
     namespace: dict[str, Any] = {
         "needs_approval": property(asks, take),
+        "__eq__": is_like,
         "__module__": base.__module__,
         "__qualname__": base.__qualname__,
         "__doc__": base.__doc__,
     }
     return type(base.__name__, (base,), namespace)
+
+
+def _told(tool: FunctionTool) -> dict[str, Any]:
+    """What a tool is made of, without its guard."""
+    fields = vars(tool)
+    original = getattr(tool.on_invoke_tool, "original", None)
+    if original is None:
+        return fields
+    return {**fields, "on_invoke_tool": original.on_invoke_tool}
 
 
 _OF_INVOKERS = frozenset(("prepare_arguments", "_get_wrapped_callable", "_invoke_tool_impl"))
@@ -78,12 +92,13 @@ class _Invoker:
     """Decides about a call, makes it, and checks what comes back.
 
     Attributes:
+        original: The tool without a guard.
         offered: Whether a guarded model was told of the tool: then it decides about its calls.
     """
 
     def __init__(self, tool: FunctionTool, guard: Guard, inner: Any = None) -> None:
         self.rune_guard = guard
-        self._tool = tool
+        self.original = tool
         self._inner = tool.on_invoke_tool if inner is None else inner
         self.offered = False
         functools.update_wrapper(self, tool.on_invoke_tool, updated=())
@@ -112,7 +127,7 @@ class _Invoker:
             inner = bind(tool)
             if inner is self._inner:
                 return self
-            made = _Invoker(self._tool, self.rune_guard, inner)
+            made = _Invoker(self.original, self.rune_guard, inner)
             made.offered = self.offered
             return made
 
@@ -120,20 +135,20 @@ class _Invoker:
 
     def approval(self, own: Any) -> Any:
         """The tool's own setting, or the guard's question."""
-        if own is True or (self.offered and not self.rune_guard.asks_about(self._tool.name)):
+        if own is True or (self.offered and not self.rune_guard.asks_about(self.original.name)):
             # A guarded model rules on each call in its answer, and there was nothing to ask.
             return own
-        return _Approval(self._tool, self.rune_guard, own)
+        return _Approval(self.original, self.rune_guard, own)
 
     def __eq__(self, other: object) -> bool:
         """Two guarded copies of one tool are equal, as the SDK's own copies are."""
         return _same_wrap(self, other)
 
     def __hash__(self) -> int:
-        return hash((type(self), self._tool.name))
+        return hash((type(self), self.original.name))
 
     async def __call__(self, context: Any, arguments: str) -> Any:
-        tool, guard = self._tool, self.rune_guard
+        tool, guard = self.original, self.rune_guard
         session = guard.session((getattr(context, "tool_call_id", None),))
         args, is_json = parse_arguments(arguments)
         try:
@@ -160,7 +175,7 @@ class _Approval:
 
     def __init__(self, tool: FunctionTool, guard: Guard, own: Any) -> None:
         self.rune_guard = guard
-        self._tool = tool
+        self.original = tool
         self._own = own
 
     def __eq__(self, other: object) -> bool:
@@ -168,10 +183,10 @@ class _Approval:
         return _same_wrap(self, other)
 
     def __hash__(self) -> int:
-        return hash((type(self), self._tool.name))
+        return hash((type(self), self.original.name))
 
     async def __call__(self, context: Any, args: dict[str, Any], call_id: str) -> bool:
-        tool, guard, own = self._tool, self.rune_guard, self._own
+        tool, guard, own = self.original, self.rune_guard, self._own
         if callable(own):
             asks = own(context, args, call_id)
             own = (await asks) if inspect.isawaitable(asks) else asks
@@ -197,7 +212,7 @@ def _same_wrap(one: Any, other: Any) -> bool:
     return (
         type(one) is type(other)
         and one.rune_guard == other.rune_guard
-        and one._tool.on_invoke_tool == other._tool.on_invoke_tool
+        and one.original.on_invoke_tool == other.original.on_invoke_tool
     )
 
 

@@ -208,6 +208,24 @@ def test_calls_of_an_agent_session_are_stopped(wire: Wire, client: OpenAI) -> No
         list(stream)
 
 
+def test_texts_of_every_turn_of_an_agent_session_are_cut(wire: Wire, client: OpenAI) -> None:
+    for turn in ("t1", "t2"):
+        here = {"turn_id": turn, "output_index": 0, "content_index": 0, "item_id": "m"}
+        pieces = [f"The key of {turn} ", "is ", KEY[:9], KEY[9:], " and no other."]
+        wire.events += [session_event("output_text.delta", **here, delta=one) for one in pieces]
+        wire.events.append(session_event("output_text.done", **here, text="".join(pieces)))
+        wire.events.append(session_event("completed", turn={"id": turn}))
+    path = "/agents/sessions/s/events"
+    stream = client.get(path, cast_to=object, stream=True, stream_cls=openai.Stream[object])
+    told: Any = list(stream)
+    assert KEY[9:] not in str(told)
+    for turn in ("t1", "t2"):
+        mine = [one for one in told if one.get("turn_id") == turn]
+        whole = f"The key of {turn} is [SECRET] and no other."
+        assert "".join(one.get("delta", "") for one in mine) == whole
+        assert mine[-1]["text"] == whole
+
+
 def test_results_sent_into_an_agent_session_are_checked(wire: Wire, client: OpenAI) -> None:
     result = {"type": "agent.session.input.tool_result", "call_id": "c", "output": f"It is {KEY}."}
     message = {"role": "user", "content": [{"type": "input_text", "text": "Go on."}]}

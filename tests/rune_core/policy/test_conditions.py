@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rune_core.policy.conditions import (
@@ -62,6 +62,7 @@ def test_a_missing_argument_is_an_error_and_tells_no_content() -> None:
     assert not Condition('"secret_name" in args').holds(activation("t", {}))
 
 
+@settings(deadline=None)  # the first one loads the engine
 @given(
     st.dictionaries(
         st.text(),

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rune_core.policy.conditions import Activation, Condition, ConditionBatch, ConditionError
+from rune_core.policy.plain import Failed
 from rune_core.session.call import CallFacts
 from rune_core.session.distinctive import PartKind
 from rune_core.session.provenance import Origin, OriginKind, TracedValue
@@ -204,3 +205,21 @@ def test_deep_conditions_load_and_are_told_or_are_refused(source: str) -> None:
         return
     (told,) = ConditionBatch([condition]).hold(call)
     assert told in (False, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ('args.lacking.value == "x"', None),
+        ('args.lacking.value == "x" && hijacked', False),
+        ('args.lacking.origins.exists(o, o.kind == "user") || args.to.value == "a"', True),
+        ('"lacking" in args && args.lacking.value == "x"', False),
+        ('!(args.lacking.value in ["x"])', None),
+    ],
+)
+def test_an_argument_that_a_call_lacks_needs_no_engine(source: str, told: bool | None) -> None:
+    condition = Condition(source)
+    call = Activation(CallFacts(infer("send_money")), {"to": "a"})
+    assert condition.plain is not None
+    assert condition.plain(call) is (Failed if told is None else told)
+    assert ConditionBatch([condition]).hold(call) == [told]

@@ -26,6 +26,7 @@ _Key: TypeAlias = tuple[Any, str, Any]
 _WHOLE = ("text", "refusal", "transcript", "code", "arguments", "input")
 _LAST = ("response.completed", "response.failed", "response.incomplete")
 _SESSION_ITEM = "agent.session.turn.item."
+_TURN_ENDS = tuple(f"agent.session.turn.{end}" for end in ("completed", "failed", "cancelled"))
 _NO_LANGUAGE = ("audio.delta", "partial_image", "audio_delta")
 
 
@@ -87,6 +88,8 @@ class ResponseStream:
         item = event.get("item")
         if kind.startswith(_SESSION_ITEM) and isinstance(item, Mapping):
             return (yield from self._over_session_item(event, item))
+        if kind in _TURN_ENDS:
+            return [*(yield from self._turn_ended(event)), event]
         if place in self._held:
             return (yield from self._over_call(place, event))
         if kind.endswith("output_item.added") and isinstance(item, Mapping):
@@ -113,7 +116,7 @@ class ResponseStream:
     def _over_delta(self, event: _Event) -> Walk[list[_Event]]:
         key = _key(event)
         text = self._texts.get(key)
-        if text is None:
+        if text is None or text.finished:
             text = self._texts[key] = _Text(self._answer.gate())
         text.template = event
         released = yield from self._fed(text, event["delta"])
@@ -140,7 +143,7 @@ class ResponseStream:
 
     def _over_done(self, event: _Event) -> Walk[list[_Event]]:
         sent: list[_Event] = []
-        place = event.get("output_index")
+        place = _place(event)
         item, part = event.get("item"), event.get("part")
         if isinstance(item, Mapping):
             for key, text in self._texts.items():
@@ -280,6 +283,20 @@ class ResponseStream:
         same = {**item, **used} if used.get("type") == item.get("type") else used
         return [{**event, "item": same}]
 
+    def _turn_ended(self, event: _Event) -> Walk[list[_Event]]:
+        """Release what is left of a turn, and forget it: a session may last for days."""
+        turn = event.get("turn")
+        ident = event.get("turn_id") or (turn.get("id") if isinstance(turn, Mapping) else None)
+        sent: list[_Event] = []
+        for key, text in list(self._texts.items()):
+            if isinstance(key[0], tuple) and key[0][0] == ident:
+                sent += yield from self._finish(text)
+                del self._texts[key]
+        for known in [known for known in self._session_calls if known[0] == ident]:
+            del self._session_calls[known]
+        self._items.clear()  # no event of a session lists the items of a turn
+        return sent
+
     def _over_call(self, place: Any, event: _Event) -> Walk[list[_Event]]:
         self._held[place].append(event)
         if not str(event.get("type")).endswith("output_item.done"):
@@ -328,9 +345,16 @@ def _identity(item: _Event, place: Any) -> tuple[Any, ...]:
     return (item.get("type"), *ids) if any(ids) else (item.get("type"), place)
 
 
+def _place(event: _Event) -> Any:
+    """Which item an event is about. Turns of an agent session number theirs from zero again."""
+    place = event.get("output_index", event.get("item_id"))
+    turn = event.get("turn_id")
+    return place if turn is None else (turn, place)
+
+
 def _key(event: _Event) -> _Key:
     kind = str(event.get("type"))
-    place = event.get("output_index", event.get("item_id"))
+    place = _place(event)
     if "summary" in kind:
         return place, "summary", event.get("summary_index", 0)
     if "arguments" in kind:

@@ -190,7 +190,8 @@ class Mentions:
     def _is_labelled(self, start: int) -> bool:
         """Whether the line calls what it gives a payload or an attack."""
         text = self._text
-        low = max(text.rfind("\n", 0, start) + 1, start - _LABELLED)
+        low = max(0, start - _LABELLED)
+        low = max(low, text.rfind("\n", low, start) + 1)
         return _LABEL.search(text[low:start]) is not None
 
     def _is_reported(self, start: int, end: int) -> bool:

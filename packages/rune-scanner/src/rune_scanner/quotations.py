@@ -52,14 +52,19 @@ class Quotations:
     def around(self, start: int, end: int) -> Bounds | None:
         """The quotation that holds the characters from ``start`` to ``end``; None without one."""
         text = self._text
-        low = max(text.rfind("\n", 0, start) + 1, 0)
+        # Bounded: a line may be the whole text, and hold any number of matches.
+        least = max(0, start - _BLOCK)
+        low = text.rfind("\n", least, start) + 1
         if not self._in_json:
-            if low not in self._blocks:
-                self._blocks[low] = self._block(low)
-            block = self._blocks[low] or self._fenced(start)
+            block = None
+            if low or not least:
+                if low not in self._blocks:
+                    self._blocks[low] = self._block(low)
+                block = self._blocks[low]
+            block = block or self._fenced(start)
             if block is not None:
                 return block
-        stop = text.find("\n", end)
+        stop = text.find("\n", end, end + _BLOCK)
         high = len(text) if stop < 0 else stop
         # Long lines are looked at in pieces that lie where they lie whatever is asked for.
         low = max(low, (start // _STEP - 1) * _STEP)
@@ -127,7 +132,9 @@ class Quotations:
             return None
         opening, least = low, max(0, low - _BLOCK)
         while opening > least:
-            above = text.rfind("\n", 0, opening - 1) + 1
+            above = text.rfind("\n", least, opening - 1) + 1
+            if not above and least:
+                break
             if quoted:
                 if _QUOTE.match(text, above) is None:
                     break

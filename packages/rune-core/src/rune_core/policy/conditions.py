@@ -36,7 +36,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from rune_core.policy.plain import Unsure, plain
+from rune_core.policy.plain import Failed, Unsure, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,6 +123,8 @@ class Condition:
         """
         if self.plain is not None and activation.is_whole:
             found = self.plain(activation)
+            if found is Failed:
+                raise ConditionError("cannot be evaluated on this call")
             if found is not Unsure:
                 return bool(found)
         return self.asked(activation)
@@ -166,6 +168,8 @@ class ConditionBatch:
             if condition.plain is None
             else _engine_told(condition, activation)
             if (found := condition.plain(activation)) is Unsure
+            else None
+            if found is Failed
             else found
             for condition in self._conditions
         ]

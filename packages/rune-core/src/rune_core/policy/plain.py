@@ -37,6 +37,8 @@ _MAX_DEPTH: Final = 40
 
 Unsure: Final = object()
 """What a closure gives where only the engine can tell."""
+Failed: Final = object()
+"""What it gives where the engine is bound to fail: the call lacks an argument."""
 
 
 class Values(Protocol):
@@ -67,7 +69,7 @@ def plain(source: str, names: Collection[str]) -> Callable[[Values], Any] | None
         names: What it may name.
 
     Returns:
-        A function of the values that gives True, False or :data:`Unsure`.
+        A function of the values that gives True, False, :data:`Failed` or :data:`Unsure`.
     """
     try:
         parser = _Parser(source, names)
@@ -78,7 +80,7 @@ def plain(source: str, names: Collection[str]) -> Callable[[Values], Any] | None
 
     def evaluate(values: Values) -> Any:
         found = closure(values, [None] * slots)
-        return found if found is True or found is False else Unsure
+        return found if found is True or found is False or found is Failed else Unsure
 
     return evaluate
 
@@ -308,22 +310,28 @@ def _read(name: str) -> Closure:
 
 def _until(stop: bool, parts: tuple[Closure, ...]) -> Closure:
     def closure(values: Values, items: list[object]) -> Any:
-        unsure = False
+        told: Any = not stop
         for part in parts:
             found = part(values, items)
             if found is stop:
                 return stop
             if found is not (not stop):
-                unsure = True  # the engine lets a later part decide, too
-        return Unsure if unsure else not stop
+                # The engine lets a later part decide, too.
+                told = Failed if found is Failed and told is not Unsure else Unsure
+        return told
 
     return closure
+
+
+def _odd(found: object) -> object:
+    """What comes of what is not of the type that is needed."""
+    return Failed if found is Failed else Unsure
 
 
 def _negated(inner: Closure) -> Closure:
     def closure(values: Values, items: list[object]) -> Any:
         found = inner(values, items)
-        return (not found) if found is True or found is False else Unsure
+        return (not found) if found is True or found is False else _odd(found)
 
     return closure
 
@@ -331,7 +339,7 @@ def _negated(inner: Closure) -> Closure:
 def _member(owner: Closure, name: str) -> Closure:
     def closure(values: Values, items: list[object]) -> Any:
         found = owner(values, items)
-        return found.get(name, Unsure) if type(found) is dict else Unsure
+        return found.get(name, Unsure) if type(found) is dict else _odd(found)
 
     return closure
 
@@ -339,7 +347,7 @@ def _member(owner: Closure, name: str) -> Closure:
 def _argument(name: str) -> Closure:
     def closure(values: Values, _items: list[object]) -> Any:
         found = values.argument(name)
-        return Unsure if found is None else found
+        return Failed if found is None else found
 
     return closure
 
@@ -351,7 +359,7 @@ def _has_argument(name: str) -> Closure:
 def _has_member(owner: Closure, name: str) -> Closure:
     def closure(values: Values, items: list[object]) -> Any:
         found = owner(values, items)
-        return name in found if type(found) is dict else Unsure
+        return name in found if type(found) is dict else _odd(found)
 
     return closure
 
@@ -383,7 +391,7 @@ def _compared(sign: str, left: Closure, right: Closure) -> Closure:
             and -_EXACT < other < _EXACT
         ):
             return compare(one, other)
-        return Unsure
+        return Failed if one is Failed or other is Failed else Unsure
 
     return closure
 
@@ -391,6 +399,8 @@ def _compared(sign: str, left: Closure, right: Closure) -> Closure:
 def _in(left: Closure, right: Closure) -> Closure:
     def closure(values: Values, items: list[object]) -> Any:
         one, others = left(values, items), right(values, items)
+        if one is Failed or others is Failed:
+            return Failed
         kind = type(one)
         if kind is not str and kind is not int:
             return Unsure
@@ -406,7 +416,7 @@ def _in(left: Closure, right: Closure) -> Closure:
 def _size(inner: Closure) -> Closure:
     def closure(values: Values, items: list[object]) -> Any:
         found = inner(values, items)
-        return len(found) if type(found) in (str, list, dict) else Unsure
+        return len(found) if type(found) in (str, list, dict) else _odd(found)
 
     return closure
 
@@ -415,16 +425,16 @@ def _any_or_all(owner: Closure, inner: Closure, slot: int, *, until: bool) -> Cl
     def closure(values: Values, items: list[object]) -> Any:
         found = owner(values, items)
         if type(found) is not list:
-            return Unsure
-        unsure = False
+            return _odd(found)
+        told: Any = not until
         for item in found:
             items[slot] = item
-            told = inner(values, items)
-            if told is until:
+            one = inner(values, items)
+            if one is until:
                 return until
-            if told is not (not until):
-                unsure = True
-        return Unsure if unsure else not until
+            if one is not (not until):
+                told = Failed if one is Failed and told is not Unsure else Unsure
+        return told
 
     return closure
 
@@ -441,7 +451,7 @@ def _text_test(owner: Closure, name: str, given: str) -> Closure:
 
     def closure(values: Values, items: list[object]) -> Any:
         found = owner(values, items)
-        return test(found, given) if type(found) is str else Unsure
+        return test(found, given) if type(found) is str else _odd(found)
 
     return closure
 

@@ -154,49 +154,47 @@ async def sign_up(view: View) -> Response:
     )
 
 
-async def verify(view: View) -> Response:
-    """Ask for the click that proves an address: mail scanners follow links, they press nothing."""
+def _press(view: View, title: str, label: str, error: ProblemError | None = None) -> Response:
+    """What a link of a mail shows: a button. Mail scanners follow links, they press nothing."""
     return view.show(
-        "auth/verify.html", title="Confirm your address", token=view.argument("token"), error=None
+        "auth/press.html",
+        status=200 if error is None else error.status,
+        title=title,
+        label=label,
+        action=view.request.url.path,
+        error=error,
     )
+
+
+_VERIFY = ("Confirm your address", "Confirm my address")
+_NEW_EMAIL = ("Your new address", "Use this address")
+
+
+async def verify(view: View) -> Response:
+    """Ask for the click that proves an address."""
+    return _press(view, *_VERIFY)
 
 
 async def verified(view: View) -> Response:
     """Take the link that proves an address."""
-    token = view.argument("token")
     try:
-        await reset.verify(view.platform, token, view.client)
+        await reset.verify(view.platform, view.argument("token"), view.client)
     except ProblemError as error:
-        return view.show(
-            "auth/verify.html",
-            status=error.status,
-            title="Confirm your address",
-            token=token,
-            error=error,
-        )
+        return _press(view, *_VERIFY, error)
     return view.go("/sign-in", "Your address is confirmed. Sign in.")
 
 
 async def new_email(view: View) -> Response:
     """Ask for the click that makes an address an account's."""
-    return view.show(
-        "auth/email.html", title="Your new address", token=view.argument("token"), error=None
-    )
+    return _press(view, *_NEW_EMAIL)
 
 
 async def take_new_email(view: View) -> Response:
     """Take the link that proves a new address."""
-    token = view.argument("token")
     try:
-        address = await email.complete(view.platform, token, view.client)
+        address = await email.complete(view.platform, view.argument("token"), view.client)
     except ProblemError as error:
-        return view.show(
-            "auth/email.html",
-            status=error.status,
-            title="Your new address",
-            token=token,
-            error=error,
-        )
+        return _press(view, *_NEW_EMAIL, error)
     path = "/sign-in" if view.signed_in is None else "/settings/account"
     return view.go(path, f"Your address is {address} now.")
 

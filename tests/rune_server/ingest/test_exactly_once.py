@@ -7,6 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
 from benchmarks.made_events import made_event, made_events
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -18,7 +19,7 @@ from rune_server.bus import MemoryBus
 from rune_server.errors import UnavailableError
 from rune_server.ingest import writer as writing
 from rune_server.ingest.claims import Claims
-from rune_server.ingest.closed import name_of
+from rune_server.ingest.closed import Closed, name_of
 from rune_server.ingest.ingest import Ingest, open_ingest
 from rune_server.ingest.segment import SegmentFile, records
 from rune_server.storage import Vault
@@ -247,6 +248,24 @@ async def test_a_clock_that_jumps(settings, analytics, organisation):
         assert again.duplicates == 40
     rows_, ids, rolled, _, _ = await counted(analytics, organisation)
     assert (rows_, ids, rolled) == (40, 40, 40)
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+async def test_a_sender_ahead_sends_again_after_a_restart(
+    settings, analytics, organisation, monkeypatch, from_file
+):
+    """Its event stands at the moment of its arrival, which is another one the second time."""
+    sent = made_event(NOW + timedelta(days=3))
+    for hours in (0, 5):
+        arrived = NOW - timedelta(hours=6 - hours)
+        taken = msgspec.structs.replace(sent, timestamp=rows.timestamp(arrived))
+        if from_file:  # as if the segment had been left by an earlier process
+            monkeypatch.setattr(Closed, "contents", property(lambda _: None, lambda *_: None))
+        async with open_ingest(settings, VAULT, analytics, MemoryBus()) as ingest:
+            await ingest.accept(organisation, "us", 30, [taken], arrived, {taken.event_id})
+            assert await ingest.settled()
+    rows_, ids, rolled, _, _ = await counted(analytics, organisation)
+    assert (rows_, ids, rolled) == (1, 1, 1)
 
 
 async def test_two_writers_bring_an_event_once(redis, organisation):

@@ -20,6 +20,9 @@ _ORGANISATION = re.compile(rb'^\{"organisation_id":"([0-9a-f\-]{36})"', re.MULTI
 _ID = re.compile(rb'"event_id":"([0-9a-f\-]{36})"')
 _TIME = re.compile(rb'"timestamp":"([0-9T:.\-]{23})Z"')
 _APART = timedelta(minutes=1)
+SENT_AGAIN = timedelta(days=2)
+"""How long after its first arrival an event may come again and still be known, when its time is
+that of its arrival since the sender's clock was ahead: it then stands at another moment."""
 _MAX_SPANS = 16
 
 
@@ -132,5 +135,6 @@ def contents_of(lines: bytes) -> Contents:
         if organisation is None or identity is None or time is None:
             raise ValueError("a line is not one of ours")
         at = datetime.fromisoformat(time[1].decode() + "+00:00")
-        found.add(UUID(organisation[1].decode()), [identity[1].decode()], at, at)
+        since = at - SENT_AGAIN if b'"skewed":true' in line else at
+        found.add(UUID(organisation[1].decode()), [identity[1].decode()], since, at)
     return found

@@ -15,6 +15,7 @@ import structlog
 from rune_server import metrics
 from rune_server.analytics import rows
 from rune_server.ingest.claims import Claims
+from rune_server.ingest.closed import SENT_AGAIN
 from rune_server.ingest.recent import Recent
 from rune_server.ingest.reseal import reseal
 from rune_server.ingest.spool import Spool
@@ -125,12 +126,15 @@ class Ingest:
             segment = self.spool.segment(region)
             before = rows.prefix(organisation_id, retention_days, received_at, segment.id)
             times = [event.timestamp for event in fresh]
+            first, last = rows.moment(min(times)), rows.moment(max(times))
+            if skewed:
+                first -= SENT_AGAIN
             done = self.spool.add(
                 segment,
                 _lines(before, fresh, skewed),
                 organisation_id,
                 [event.event_id for event in fresh],
-                (rows.moment(min(times)), rows.moment(max(times))),
+                (first, last),
             )
             waiting.append((set(), done))
         for _, done in waiting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -60,6 +61,7 @@ WRITER_SETTINGS: Mapping[str, object] = {
     "mutations_sync": 2,
 }
 _BREAK_SECONDS = 2.0
+_WRITER_NICENESS = 5
 CLOSE_SECONDS = 0.5
 """How long closing waits for what runs."""
 
@@ -96,6 +98,16 @@ class Target:
     backups: Path | None = None
 
 
+def _after_others() -> None:
+    """Let the writer's thread, and those that the engine starts from it, stand back for others.
+
+    What is accepted is safe in the spool and can wait a moment for the store; whoever sends it
+    waits for an answer.
+    """
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WRITER_NICENESS)
+
+
 class Store:
     """One database. Open it on the process that uses it; ``close`` ends its threads."""
 
@@ -110,7 +122,7 @@ class Store:
         self._broken_until = 0.0
         self._hangs_until = 0.0
         self._readers = ThreadPoolExecutor(target.readers, f"read-{target.database}")
-        self._writer = ThreadPoolExecutor(1, f"write-{target.database}")
+        self._writer = ThreadPoolExecutor(1, f"write-{target.database}", _after_others)
 
     @property
     def is_embedded(self) -> bool:

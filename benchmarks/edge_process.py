@@ -49,11 +49,13 @@ class Application:
             return
         await receive()
         from rune_server import edge, logs
+        from rune_server.serve import keep_pauses_short
 
         settings = server_settings.load()
         logs.configure(settings)
         platform = await self._stack.enter_async_context(open_platform(settings, ProcessRole.EDGE))
         self._edge = edge.app(platform)
+        keep_pauses_short()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stack.aclose()

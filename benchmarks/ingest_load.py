@@ -1,6 +1,6 @@
 """How much one edge takes in: TLS, checked, durable, with the writer behind it.
 
-    uv run python -m benchmarks.ingest_load [--seconds 20] [--rate 50000] [--connections 16]
+    uv run python -m benchmarks.ingest_load [--seconds 20] [--rate 50500] [--connections 64]
 
 The load generator runs on the same machine, in a process of its own: batches of 100 events,
 gzipped, every event new, over kept connections. First as fast as the edge answers, then at a
@@ -254,8 +254,8 @@ def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--rate", type=int, default=50_000)
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rate", type=int, default=50_500)
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -28,8 +28,9 @@ def test_events_of_a_shield_arrive_once(running, tmp_path, monkeypatch):
         shield.validate_action("pay", {"to": "bob"})
         for _ in range(99):
             shield.scan_input("x")
-        assert shield.flush(30)
         sink = shield._engine.server_sink
+        # On a busy machine a request may time out once, and is sent again after a pause.
+        assert shield.flush(90), (sink.delivery, sink.figures())
         delivered, state = sink.figures(), sink.delivery
         assert (state.delivered, state.refused, state.error) == (100, 0, "")
         assert (delivered.depth, delivered.dead_letters) == (0, 0)

@@ -61,7 +61,7 @@ WRITER_SETTINGS: Mapping[str, object] = {
     "mutations_sync": 2,
 }
 _BREAK_SECONDS = 2.0
-_WRITER_NICENESS = 5
+_WRITER_NICENESS = 15
 CLOSE_SECONDS = 0.5
 """How long closing waits for what runs."""
 

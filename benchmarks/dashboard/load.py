@@ -149,7 +149,9 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         # All pages are one person's here.
         DemoServer(
-            Path(folder), events=arguments.events, settings={"person_streams": "100000"}
+            Path(folder),
+            events=arguments.events,
+            settings={"person_streams": "100000", "ip_connections": "100000"},
         ) as server,
     ):
         times = asyncio.run(first_bytes(server))

@@ -33,6 +33,8 @@ async def _main(arguments: argparse.Namespace) -> None:
             address="127.0.0.1",
             port=arguments.port,
             interface=Interfaces.ASGINL,
+            backlog=1024,
+            backpressure=settings.connections,
             ssl_cert=arguments.certificate,
             ssl_key=arguments.key,
             log_enabled=False,

@@ -49,7 +49,7 @@ READER_SETTINGS: Mapping[str, object] = {
 WRITER_SETTINGS: Mapping[str, object] = {
     "async_insert": 0,
     # What views made of a batch is aggregated already, and its events were told apart before: to
-    # look for rows to put together would be half the cost of an insert. Merges do it later.
+    # look for rows to put together would be two fifths of an insert. Merges do it later.
     "optimize_on_insert": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "input_format_skip_unknown_fields": 1,

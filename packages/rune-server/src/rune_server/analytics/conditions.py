@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from rune_server.analytics.model import EventFilter, Window
+    from rune_server.analytics.model import EventFilter
 
 _COLUMNS = {
     "agents": "agent_id",
@@ -66,7 +66,6 @@ class Conditions:
 def of(
     organisation_id: UUID,
     chosen: EventFilter,
-    window: Window | None = None,
     *,
     decisions: bool = False,
 ) -> Conditions:
@@ -75,17 +74,12 @@ def of(
     Args:
         organisation_id: The only organisation that is read.
         chosen: The filter.
-        window: A window, besides the filter's own ends.
         decisions: Leave alert events out, unless the filter asks for types.
     """
     found = Conditions()
     found.add("organisation_id = {organisation:UUID}", organisation=organisation_id)
-    ends = [(chosen.since, ">="), (chosen.until, "<")]
-    if window is not None:
-        ends += [(window.since, ">="), (window.until, "<")]
-    for number, (moment, sign) in enumerate(ends):
+    for name, moment, sign in (("begin", chosen.since, ">="), ("end", chosen.until, "<")):
         if moment is not None:
-            name = f"moment{number}"
             bound = f"{{{name}:DateTime64(3, 'UTC')}}"
             found.add(f"timestamp {sign} {bound}", **{name: stamp(moment)})
     for attribute, column in _COLUMNS.items():

@@ -19,7 +19,7 @@ from rune_server.analytics.model import (
     Totals,
 )
 from rune_server.analytics.schema import LATENCY_CLASS, LATENCY_STEP, LAYERS_OF_EVENT
-from rune_server.analytics.sources import ENDS, HOURS, SHORT, WITHIN, Source, Span
+from rune_server.analytics.sources import ENDS, HOURS, SHORT, WITHIN, Source, within
 from rune_server.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -150,11 +150,7 @@ async def latency(
     store: Store, organisation_id: UUID, window: Window, chosen: EventFilter
 ) -> list[LatencyRow]:
     """Quantiles per layer, ``total`` first. They are estimates, within about 1%."""
-    narrowed = conditions.of(
-        organisation_id, replace(chosen, since=None, until=None), decisions=True
-    )
-    span = Span.of(window, chosen)
-    span.bind(narrowed)
+    narrowed, span = within(organisation_id, chosen, window)
 
     def ran(when: str) -> str:
         return (
@@ -197,11 +193,7 @@ async def missing(
     store: Store, organisation_id: UUID, window: Window, chosen: EventFilter, *by: str
 ) -> list[Sequence[Any]]:
     """How often layers did not run: the columns ``by``, then failures and skips."""
-    narrowed = conditions.of(
-        organisation_id, replace(chosen, since=None, until=None), decisions=True
-    )
-    span = Span.of(window, chosen)
-    span.bind(narrowed)
+    narrowed, span = within(organisation_id, chosen, window)
     names = ", ".join(by)
 
     def missed(when: str) -> str:

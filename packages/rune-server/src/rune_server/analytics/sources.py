@@ -65,6 +65,21 @@ class Span:
         into.parameters.update({name: conditions.stamp(at) for name, at in moments.items()})
 
 
+def within(
+    organisation_id: UUID, chosen: EventFilter, window: Window, *, decisions: bool = True
+) -> tuple[Conditions, Span]:
+    """What a filter asks for besides time, and the span; its moments are bound, not yet asked for.
+
+    Whoever reads a table adds the condition below that fits its column of time.
+    """
+    narrowed = conditions.of(
+        organisation_id, replace(chosen, since=None, until=None), decisions=decisions
+    )
+    span = Span.of(window, chosen)
+    span.bind(narrowed)
+    return narrowed, span
+
+
 def _moment(name: str) -> str:
     return f"{{{name}:DateTime64(3, 'UTC')}}"
 
@@ -108,11 +123,7 @@ class Source:
         decisions: bool = True,
         step: timedelta | None = None,
     ) -> None:
-        span = Span.of(window, chosen)
-        narrowed = conditions.of(
-            organisation_id, replace(chosen, since=None, until=None), decisions=decisions
-        )
-        span.bind(narrowed)
+        narrowed, span = within(organisation_id, chosen, window, decisions=decisions)
         self.conditions = narrowed
         self.rolled = conditions.fits_rollup(chosen, *by) and span.length > SHORT
         self.time = "began" if self.rolled else "timestamp"

@@ -17,7 +17,7 @@ def test_events_of_a_shield_arrive_once(running, tmp_path, monkeypatch):
     agent = f"delivery-{time.time_ns()}"
     with shield_for_tests(
         url=url,
-        api_key=given["ours"]["sdk"],
+        api_key=given["delivered"]["sdk"],
         allow_http=True,
         events_enabled=True,
         policy_sync_interval_seconds=0,
@@ -34,7 +34,7 @@ def test_events_of_a_shield_arrive_once(running, tmp_path, monkeypatch):
         delivered, state = sink.figures(), sink.delivery
         assert (state.delivered, state.refused, state.error) == (100, 0, "")
         assert (delivered.depth, delivered.dead_letters) == (0, 0)
-    found = stored(url, given["ours"]["all"], agent, 100)
+    found = stored(url, given["delivered"]["all"], agent, 100)
     assert len(found) == 100
     [blocked] = [event for event in found if event["action"] == "block"]
     assert (blocked["tool"], blocked["rule"]) == ("pay", "no-pay")

@@ -3,7 +3,9 @@
 Security writing quotes attacks and says what they are. So a match that lies in a quotation
 (quotation marks, back-ticks, a code block, a block quote, a labelled item), or in reported speech
 ("telling the model to …"), while the words around it speak of attacks or of finding them, is
-doubted: it weighs less.
+doubted: it weighs less. So is a shell command inside a sentence of a call's argument ("why is … so
+dangerous?"), where nothing would run it: in an argument that is no command, behind other words of
+its line, without a sign that begins a new command.
 
 Anyone can write "for example" and quotation marks around an attack. What that buys is little: tool
 results are not doubted at all, a doubted match still marks where its text came from, and a call
@@ -23,6 +25,7 @@ from rune_scanner.quotations import Quotations
 
 if TYPE_CHECKING:
     from rune_scanner.finding import Span
+    from rune_scanner.quotations import Bounds
 
 SAID_OF: Final = frozenset(
     (
@@ -47,6 +50,7 @@ _AFTER: Final = 160
 _LABELLED: Final = 700
 _TOLD_BY: Final = 120
 _FOR_KEY: Final = 2000
+_SENTENCE: Final = 2
 _READ: Final = 20_000
 
 _WORD: Final = re.compile(r"[a-z_]+")
@@ -60,7 +64,8 @@ _ABOUT: Final = frozenset(
     classifier classifiers detect detects detected detector detectors detection detecting flagged
     flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
     filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
-    assert expect expects expected obeyed is_injection is_attack
+    assert expect expects expected obeyed is_injection is_attack deny denied denylist blocklist
+    blacklist forbidden dangerous unsafe disallow disallowed reject rejects rejected
     """.split()
 )
 _ABOUT_PHRASES: Final = ("red team", "red-team", "test case", "def test_", "it('")
@@ -112,6 +117,33 @@ _SEARCHES: Final = re.compile(
 )
 _KEY: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?\\{0,7}"')
 _COMMANDS: Final = frozenset(("bash", "cmd", "command", "commands", "exec", "script", "shell"))
+_CODE: Final = frozenset(("code", "expression", "python", "source"))
+# Arguments that hold what somebody reads.
+_PROSE: Final = frozenset(
+    """
+    answer body caption comment content description file_text markdown message new_string new_text
+    note notes patch prompt q query question reply search subject summary text thought title
+    """.split()
+)
+# A name and its arguments: what runs only where a command may begin. Code in other languages, and
+# what servers expand wherever it stands, is something else.
+_SHELL: Final = re.compile(r"(?:[a-z\d]{2,12}[ \t]|:\()(?!java\.)[^\n$]*\Z", re.IGNORECASE)
+_BEGINS_COMMAND: Final = re.compile(r"[;|&$`{}<>=]|-exec\b")
+_FUNCTION_WORDS: Final = frozenset(
+    """
+    a about an and are as because before does for from how if in into is it never not of on or our please
+    should that the them these they this to was we were what when where which who why with you your
+    das der die ein eine ist nicht nie und von warum wie wir zu
+    ce ces comment dans des est et il jamais la le les ne pas pour pourquoi que sur un une
+    como con cuando del el en es esta los nunca para por se sin una
+    """.split()
+)
+_LINE_BREAK: Final = re.compile(r"\n|\\n")
+_TEST_DATA: Final = re.compile(
+    r"(?:^|\\n|\n)[ \t]{0,12}(?:- )?(?:attack|case|example|input|pattern|payload|prompt|sample|text|value)"
+    r":[ \t]{0,3}\Z",
+    re.IGNORECASE,
+)
 
 
 class Mentions:
@@ -148,13 +180,13 @@ class Mentions:
         while start < end and text[end - 1] in _TRAILING:
             end -= 1
         bounds = self._quotations.around(start, end)
+        if self._is_call:
+            return self._in_call(bounds, start, end)
         if bounds is None:
-            return not self._is_call and (self._is_labelled(start) or self._is_reported(start, end))
+            return self._is_labelled(start) or self._is_reported(start, end)
         said = self._said.get(bounds)
         if said is None:
-            said = self._said[bounds] = (self._in_call if self._is_call else self._in_writing)(
-                *bounds
-            )
+            said = self._said[bounds] = self._in_writing(*bounds)
         return said
 
     def _in_writing(self, opening: int, closing: int) -> bool:
@@ -165,7 +197,16 @@ class Mentions:
         beside = _WORD.findall(self._text[max(0, opening - _NEXT_TO) : opening].lower())
         return not _EXAMPLE.isdisjoint(beside) and self._is_about_attacks()
 
-    def _in_call(self, opening: int, closing: int) -> bool:
+    def _in_call(self, bounds: Bounds | None, start: int, end: int) -> bool:
+        if bounds is not None:
+            said = self._said.get(bounds)
+            if said is None:
+                said = self._said[bounds] = self._is_quoted_in_call(*bounds)
+            if said:
+                return True
+        return self._is_in_sentence(start, end, quoted=bounds is not None)
+
+    def _is_quoted_in_call(self, opening: int, closing: int) -> bool:
         """Whether a quotation stands in a sentence, a test or a search, not in a command."""
         text = self._text
         # What JSON writes for a line break begins a line too.
@@ -177,10 +218,40 @@ class Mentions:
         if _SEARCHES.search(line):
             # A shell runs what it finds between these, quoted or not.
             return not _SUBSTITUTES.search(text, opening, closing)
-        key = deque(_KEY.finditer(text, max(0, opening - _FOR_KEY), opening), maxlen=1)
-        if key and key[0][1].casefold() in _COMMANDS:
+        if self._key(opening) in _COMMANDS:
             return False
         return self._speaks_of_attacks(opening, closing)
+
+    def _is_in_sentence(self, start: int, end: int, *, quoted: bool) -> bool:
+        """Whether a shell command stands among words, where no shell would begin a command."""
+        text = self._text
+        if not _SHELL.match(text, start, end):
+            return False
+        before = text[max(0, start - _BEFORE) : start]
+        key = deque(_KEY.finditer(before), maxlen=1)
+        value = before[key[0].end() :] if key else before
+        line = _LINE_BREAK.split(value)[-1]
+        if _TEST_DATA.search(value) and self._key(start) in _PROSE:
+            return self._speaks_of_attacks(start, end)
+        # Between back-ticks a shell runs it after all, so only where somebody reads it.
+        marks = " \t`\"'\\" if quoted else " \t"
+        if (
+            not line.strip(marks)
+            or _BEGINS_COMMAND.search(line.rstrip(marks))
+            or _RUNS.match(line.lstrip())
+        ):
+            return False
+        after = _LINE_BREAK.split(text[end : end + _AFTER])[0].partition('"')[0]
+        words = _WORD.findall(f"{line} {after}".lower())
+        named = self._key(start)
+        if sum(word in _FUNCTION_WORDS for word in words) < _SENTENCE:
+            return named in _PROSE and self._speaks_of_attacks(start, end)
+        return named in _PROSE if quoted else named not in _COMMANDS and named not in _CODE
+
+    def _key(self, at: int) -> str:
+        """The name of the argument, as far as it can be seen; empty otherwise."""
+        key = deque(_KEY.finditer(self._text, max(0, at - _FOR_KEY), at), maxlen=1)
+        return key[0][1].casefold() if key else ""
 
     def _speaks_of_attacks(self, opening: int, closing: int) -> bool:
         text = self._text

@@ -25,7 +25,6 @@ from rune_scanner.quotations import Quotations
 
 if TYPE_CHECKING:
     from rune_scanner.finding import Span
-    from rune_scanner.quotations import Bounds
 
 SAID_OF: Final = frozenset(
     (
@@ -51,6 +50,7 @@ _LABELLED: Final = 700
 _TOLD_BY: Final = 120
 _FOR_KEY: Final = 2000
 _SENTENCE: Final = 2
+_ITEMS: Final = 12
 _READ: Final = 20_000
 
 _WORD: Final = re.compile(r"[a-z_]+")
@@ -65,10 +65,21 @@ _ABOUT: Final = frozenset(
     flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
     filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
     assert expect expects expected obeyed is_injection is_attack deny denied denylist blocklist
-    blacklist forbidden dangerous unsafe disallow disallowed reject rejects rejected
+    blacklist ataque ataques atacante atacantes inyecci angriff angriffe angreifer attaque attaques
+    attaquant attaquants attacco attacchi aanval forbidden dangerous unsafe disallow disallowed
+    reject rejects rejected cve poc exfiltration crafted
     """.split()
 )
-_ABOUT_PHRASES: Final = ("red team", "red-team", "test case", "def test_", "it('")
+_ABOUT_PHRASES: Final = (
+    "red team",
+    "red-team",
+    "test case",
+    "def test_",
+    "it('",
+    "action: block",
+    "proof of concept",
+    "status_code == 403",
+)
 _EXAMPLE: Final = frozenset(
     """
     example examples instance such phrases phrase strings string say says saying said typing sent
@@ -86,6 +97,17 @@ _AGENT: Final = (
     r"(?:it|them|him|her|(?:the|an?|any|your|their|its|our|another|other) (?:[a-z-]{1,14} ){0,2}"
     r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool)"
     r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
+)
+_ITEM: Final = re.compile(r"[ \t]{0,8}(?:[-*+\u2022]|\d{1,3}[.)]|[a-z]\)|\|)[ \t]{1,4}(?:\[.\] )?")
+# The value of a key in a test or rule.
+_VALUE: Final = re.compile(
+    r"(?:[ \t]{1,12}|- )(?:- )?(?:input|message|prompt|query|text|value|user|content): "
+)
+_HEADING: Final = re.compile(r"\A(?:#|\*\*|\|(?![ :|-]*\Z))|:\*{0,2}\Z")
+_AS_EXAMPLE: Final = re.compile(
+    r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"
+    r"|says?|text):?[ \n]([*_]{1,3})\Z",
+    re.IGNORECASE,
 )
 # What somebody else tells somebody else to do. Not "I want you to", nor "tell the model to".
 _REPORTED: Final = re.compile(
@@ -131,8 +153,9 @@ _SHELL: Final = re.compile(r"(?:[a-z\d]{2,12}[ \t]|:\()(?!java\.)[^\n$]*\Z", re.
 _BEGINS_COMMAND: Final = re.compile(r"[;|&$`{}<>=]|-exec\b")
 _FUNCTION_WORDS: Final = frozenset(
     """
-    a about an and are as because before does for from how if in into is it never not of on or our please
-    should that the them these they this to was we were what when where which who why with you your
+    a about an and are as because before does for from how if in into is it never not of on or our
+    please should that the them these they this to was we were what when where which who why with
+    you your
     das der die ein eine ist nicht nie und von warum wie wir zu
     ce ces comment dans des est et il jamais la le les ne pas pour pourquoi que sur un une
     como con cuando del el en es esta los nunca para por se sin una
@@ -140,8 +163,8 @@ _FUNCTION_WORDS: Final = frozenset(
 )
 _LINE_BREAK: Final = re.compile(r"\n|\\n")
 _TEST_DATA: Final = re.compile(
-    r"(?:^|\\n|\n)[ \t]{0,12}(?:- )?(?:attack|case|example|input|pattern|payload|prompt|sample|text|value)"
-    r":[ \t]{0,3}\Z",
+    r"(?:^|\\n|\n)[ \t]{0,12}(?:- )?(?:attack|case|example|input|pattern|payload|prompt|sample|text"
+    r"|value):[ \t]{0,3}\Z",
     re.IGNORECASE,
 )
 
@@ -179,15 +202,53 @@ class Mentions:
             start += 1
         while start < end and text[end - 1] in _TRAILING:
             end -= 1
-        bounds = self._quotations.around(start, end)
         if self._is_call:
-            return self._in_call(bounds, start, end)
-        if bounds is None:
-            return self._is_labelled(start) or self._is_reported(start, end)
-        said = self._said.get(bounds)
+            return self._in_call(start, end)
+        block = self._quotations.block(start)
+        if block is not None and self._in_block(*block, start, end):
+            return True
+        inline = self._quotations.inline(start, end)
+        if inline is not None:
+            return self._in_writing(*inline)
+        return block is None and (
+            self._is_labelled(start)
+            or self._is_listed(start)
+            or self._is_emphasised(start, end)
+            or self._is_reported(start, end)
+        )
+
+    def show_comment(self, threat: Threat, span: Span) -> bool:
+        """Whether a match in a comment is only shown: the comment stands in a fenced block.
+
+        Args:
+            threat: What the rule warns of.
+            span: The match, in characters of the text.
+        """
+        if threat not in self._threats or self._is_call:
+            return False
+        text, (start, end) = self._text, span
+        fence = self._quotations.fence(start)
+        if fence is None or text.find("<!--", fence[0], start) < 0:
+            return False
+        # A fence that is itself part of a comment shows nothing.
+        low = max(0, fence[0] - _FOR_KEY)
+        if text.rfind("<!--", low, fence[0]) > text.rfind("-->", low, fence[0]):
+            return False
+        return self._in_block(*fence, start, end)
+
+    def _in_block(self, opening: int, closing: int, start: int, end: int) -> bool:
+        """Whether the words around a block, or those of its other lines, speak of attacks."""
+        key = (opening, closing)
+        said = self._said.get(key)
         if said is None:
-            said = self._said[bounds] = self._in_writing(*bounds)
-        return said
+            said = self._said[key] = self._in_writing(opening, closing)
+        if said:
+            return True
+        text = self._text
+        above = text[max(opening, start - _BEFORE) : max(opening, text.rfind("\n", opening, start))]
+        stop = text.find("\n", end, closing)
+        below = text[stop : min(closing, stop + _AFTER)] if stop >= 0 else ""
+        return _speaks_of_attacks(f"{above}\n{below}".lower())
 
     def _in_writing(self, opening: int, closing: int) -> bool:
         """Whether the words around a quotation speak of attacks."""
@@ -197,7 +258,8 @@ class Mentions:
         beside = _WORD.findall(self._text[max(0, opening - _NEXT_TO) : opening].lower())
         return not _EXAMPLE.isdisjoint(beside) and self._is_about_attacks()
 
-    def _in_call(self, bounds: Bounds | None, start: int, end: int) -> bool:
+    def _in_call(self, start: int, end: int) -> bool:
+        bounds = self._quotations.inline(start, end)
         if bounds is not None:
             said = self._said.get(bounds)
             if said is None:
@@ -242,9 +304,10 @@ class Mentions:
         ):
             return False
         after = _LINE_BREAK.split(text[end : end + _AFTER])[0].partition('"')[0]
-        words = _WORD.findall(f"{line} {after}".lower())
         named = self._key(start)
-        if sum(word in _FUNCTION_WORDS for word in words) < _SENTENCE:
+        # Words behind it may be a comment; a sentence has some on either side, or before.
+        leading, following = _function_words(line), _function_words(after)
+        if not leading or leading + following < _SENTENCE:
             return named in _PROSE and self._speaks_of_attacks(start, end)
         return named in _PROSE if quoted else named not in _COMMANDS and named not in _CODE
 
@@ -265,6 +328,39 @@ class Mentions:
         low = max(low, text.rfind("\n", low, start) + 1)
         return _LABEL.search(text[low:start]) is not None
 
+    def _is_listed(self, start: int) -> bool:
+        """Whether it lies in an item of a list or table that is said to hold attacks."""
+        text = self._text
+        low = text.rfind("\n", max(0, start - _LABELLED), start) + 1
+        if _VALUE.match(text, low, start):
+            stop = text.find("\n", start, start + _LABELLED)
+            return self._speaks_of_attacks(low, len(text) if stop < 0 else stop)
+        if _ITEM.match(text, low, start) is None:
+            return False
+        for _ in range(_ITEMS):
+            if not low:
+                return False
+            high = low - 1
+            low = text.rfind("\n", max(0, high - _LABELLED), high) + 1
+            line = text[max(low, high - _LABELLED) : high].strip()
+            if line.startswith("|") or (line and _ITEM.match(line) is None):
+                if _HEADING.search(line):
+                    words = line.lower()
+                    return _speaks_of_attacks(words) or (
+                        not _EXAMPLE.isdisjoint(_WORD.findall(words)) and self._is_about_attacks()
+                    )
+                if not line.startswith("|"):
+                    return False
+        return False
+
+    def _is_emphasised(self, start: int, end: int) -> bool:
+        """Whether it is set in italics or bold as an example, in a sentence about attacks."""
+        text = self._text
+        found = _AS_EXAMPLE.search(text, max(0, start - _NEXT_TO), start)
+        if found is None or text.find(found[1], end, end + _LABELLED) < 0:
+            return False
+        return self._speaks_of_attacks(start, end)
+
     def _is_reported(self, start: int, end: int) -> bool:
         """Whether the sentence tells what somebody asks of an agent, in a text about attacks."""
         before = self._text[max(0, start - _TOLD_BY) : start]
@@ -278,6 +374,10 @@ class Mentions:
             words = _ABOUT.intersection(_WORD.findall(self._text[:_READ].lower()))
             self._about_attacks = len({word[:6] for word in words}) > 1
         return self._about_attacks
+
+
+def _function_words(text: str) -> int:
+    return sum(word in _FUNCTION_WORDS for word in _WORD.findall(text.lower()))
 
 
 def _speaks_of_attacks(folded: str) -> bool:

@@ -51,19 +51,26 @@ class Quotations:
 
     def around(self, start: int, end: int) -> Bounds | None:
         """The quotation that holds the characters from ``start`` to ``end``; None without one."""
-        text = self._text
+        return self.block(start) or self.inline(start, end)
+
+    def block(self, start: int) -> Bounds | None:
+        """The block quote or code block around a place; None without one, and in JSON."""
+        if self._in_json:
+            return None
         # Bounded: a line may be the whole text, and hold any number of matches.
         least = max(0, start - _BLOCK)
-        low = text.rfind("\n", least, start) + 1
-        if not self._in_json:
-            block = None
-            if low or not least:
-                if low not in self._blocks:
-                    self._blocks[low] = self._block(low)
-                block = self._blocks[low]
-            block = block or self._fenced(start)
-            if block is not None:
-                return block
+        low = self._text.rfind("\n", least, start) + 1
+        block = None
+        if low or not least:
+            if low not in self._blocks:
+                self._blocks[low] = self._block(low)
+            block = self._blocks[low]
+        return block or self.fence(start)
+
+    def inline(self, start: int, end: int) -> Bounds | None:
+        """The quotation in the line that holds ``start`` to ``end``; None without one."""
+        text = self._text
+        low = text.rfind("\n", max(0, start - _BLOCK), start) + 1
         stop = text.find("\n", end, end + _BLOCK)
         high = len(text) if stop < 0 else stop
         # Long lines are looked at in pieces that lie where they lie whatever is asked for.
@@ -113,7 +120,7 @@ class Quotations:
                 _push(open_at, kind, at, structural=structural)
         return [bounds for bounds in found if bounds[1] - bounds[0] <= _LONGEST]
 
-    def _fenced(self, start: int) -> Bounds | None:
+    def fence(self, start: int) -> Bounds | None:
         """The fenced code block around a place. An odd number of fences stands before it."""
         if self._fences is None:
             self._fences = [found.start() for found in _FENCE.finditer(self._text)]

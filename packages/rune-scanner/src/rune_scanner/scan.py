@@ -35,6 +35,7 @@ _HIDING_WEIGHS: Final = frozenset(
 _QUOTING: Final = frozenset((Surface.DOCUMENT, Surface.INPUT))
 _QUOTED_CONFIDENCE: Final = 0.6
 _MENTIONED_CONFIDENCE: Final = 0.55
+_COMMENT: Final = "html-comment"
 _OPENING: Final = ('"', "'", "`", "\u201c", "\u2018", "\u00ab", "\u201e", "\u300c")
 _CLOSING: Final = re.compile('[^\n"`\u201d\u2019\u00bb\u300d]{0,60}["\'`\u201d\u2019\u00bb\u300d]')
 
@@ -198,11 +199,13 @@ class _CompiledRules:
                 count += 1
                 cover.add(span)
                 most = 1.0
-                if not view.hidden:
-                    if mentions.hold(rule.threat, span):
+                if view.hidden:
+                    if view.name == _COMMENT and mentions.show_comment(rule.threat, span):
                         most = _MENTIONED_CONFIDENCE
-                    elif surface in _QUOTING and rule.threat in SAID_OF and _is_quoted(text, match):
-                        most = _QUOTED_CONFIDENCE
+                elif mentions.hold(rule.threat, span):
+                    most = _MENTIONED_CONFIDENCE
+                elif surface in _QUOTING and rule.threat in SAID_OF and _is_quoted(text, match):
+                    most = _QUOTED_CONFIDENCE
                 findings.append(checked.finding(surface, span, view, most=most))
             if overflow is not None:
                 capped = True

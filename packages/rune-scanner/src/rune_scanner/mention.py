@@ -98,6 +98,17 @@ _AGENT: Final = (
     r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool)"
     r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
 )
+# The name of an attack stands inside a sentence, and words or the end of a question follow on it.
+_SENTENCE_END: Final = re.compile(r"[.!?:\n]+\s|\n")
+_TO_READER: Final = re.compile(
+    r"\b(?:you|your|please|must|now|want|need|should|let's|hereby|instead)\b", re.IGNORECASE
+)
+_AFTER_NAME: Final = re.compile(
+    r"\s{0,2}[?;)]|[.!]?\s{0,8}\Z|,? (?:is|are|was|were|made|makes|means?|works?|still|style|types?"
+    r"|attacks?|prompts?|payloads?|phrases?|in|from|with|for|as|or|into"
+    r"|and (?:its|similar|other))\b",
+    re.IGNORECASE,
+)
 _ITEM: Final = re.compile(r"[ \t]{0,8}(?:[-*+\u2022]|\d{1,3}[.)]|[a-z]\)|\|)[ \t]{1,4}(?:\[.\] )?")
 # The value of a key in a test or rule.
 _VALUE: Final = re.compile(
@@ -215,6 +226,7 @@ class Mentions:
             or self._is_listed(start)
             or self._is_emphasised(start, end)
             or self._is_reported(start, end)
+            or self._is_named(start, end)
         )
 
     def show_comment(self, threat: Threat, span: Span) -> bool:
@@ -352,6 +364,19 @@ class Mentions:
                 if not line.startswith("|"):
                     return False
         return False
+
+    def _is_named(self, start: int, end: int) -> bool:
+        """Whether it is the name of an attack, inside a sentence about attacks.
+
+        "How do I detect ignore previous instructions style attacks?" An order goes on otherwise.
+        """
+        text = self._text
+        if _AFTER_NAME.match(text, end) is None:
+            return False
+        lead = _SENTENCE_END.split(text[max(0, start - _TOLD_BY) : start])[-1]
+        if not lead.strip() or _TO_READER.search(lead):
+            return False
+        return self._speaks_of_attacks(start, end)
 
     def _is_emphasised(self, start: int, end: int) -> bool:
         """Whether it is set in italics or bold as an example, in a sentence about attacks."""

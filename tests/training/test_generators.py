@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from training.compose import Composer
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 
-from training import benign, benign_security, direct
+from training import benign, benign_security, direct, harmless_calls, security_writing
 
 SLOT = re.compile(r"\{[A-Za-z_]\w*\}")
 SEEDS = st.integers(0, 100_000)
@@ -41,6 +41,18 @@ def test_security_writing_quotes_attacks_and_talks_about_them() -> None:
     texts = [benign_security.security_text(rng) for _ in range(200)]
     assert sum("injection" in text.lower() or "attack" in text.lower() for text in texts) > 100
     assert len(set(texts)) == len(texts)
+
+
+@given(SEEDS, st.booleans())
+def test_calls_and_documents_that_look_dangerous_repeat_and_differ(seed: int, unseen: bool) -> None:
+    call = harmless_calls.harmless_call(random.Random(seed), unseen=unseen)
+    assert call == harmless_calls.harmless_call(random.Random(seed), unseen=unseen)
+    assert all(call[1].values())
+    document = security_writing.security_document(random.Random(seed), unseen=unseen)
+    assert document == security_writing.security_document(random.Random(seed), unseen=unseen)
+    assert "{payload" not in document
+    assert "{talk" not in document
+    assert "{phrase" not in security_writing.security_question(random.Random(seed), unseen=unseen)
 
 
 @pytest.mark.parametrize("make", [benign.question, benign.agent_task, direct.attack])

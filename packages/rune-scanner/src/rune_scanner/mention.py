@@ -22,6 +22,12 @@ from typing import TYPE_CHECKING, Final
 
 from rune_scanner.finding import Surface, Threat
 from rune_scanner.quotations import Quotations
+from rune_scanner.talk import (
+    function_words,
+    gives_example,
+    is_about_attacks,
+    speaks_of_attacks,
+)
 
 if TYPE_CHECKING:
     from rune_scanner.finding import Span
@@ -53,40 +59,6 @@ _SENTENCE: Final = 2
 _ITEMS: Final = 12
 _READ: Final = 20_000
 
-_WORD: Final = re.compile(r"[a-z_]+")
-_ABOUT: Final = frozenset(
-    """
-    attack attacker attackers attacks attacked attacking adversary adversaries adversarial malicious
-    payload payloads injection injections injected injects injecting jailbreak jailbreaks jailbroken
-    jailbreaking exploit exploits exploited exploiting exploitation vulnerable vulnerability
-    vulnerabilities poisoned poisoning hacker hackers victim victims pentest pentester pentesters
-    threat threats hijack hijacked hijacking bypass bypasses bypassed bypassing guardrail guardrails
-    classifier classifiers detect detects detected detector detectors detection detecting flagged
-    flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
-    filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
-    assert expect expects expected obeyed is_injection is_attack deny denied denylist blocklist
-    blacklist ataque ataques atacante atacantes inyecci angriff angriffe angreifer attaque attaques
-    attaquant attaquants attacco attacchi aanval forbidden dangerous unsafe disallow disallowed
-    reject rejects rejected cve poc exfiltration crafted
-    """.split()
-)
-_ABOUT_PHRASES: Final = (
-    "red team",
-    "red-team",
-    "test case",
-    "def test_",
-    "it('",
-    "action: block",
-    "proof of concept",
-    "status_code == 403",
-)
-_EXAMPLE: Final = frozenset(
-    """
-    example examples instance such phrases phrase strings string say says saying said typing sent
-    wrote write writes type types line sentence comment words text prompt prompts pattern input
-    sample label case listing
-    """.split()
-)
 _LABEL: Final = re.compile(
     r"(?:^|[>*+\-.)|#])[ \t]{0,8}[*_`]{0,3}(?:[a-z]{1,14}[ -]){0,2}"
     r"(?:payload|attack(?: string| example| prompt)?|injection|exploit|malicious [a-z]{1,12}"
@@ -102,6 +74,12 @@ _AGENT: Final = (
 _SENTENCE_END: Final = re.compile(r"[.!?:\n]+\s|\n")
 _TO_READER: Final = re.compile(
     r"\b(?:you|your|please|must|now|want|need|should|let's|hereby|instead)\b", re.IGNORECASE
+)
+# What says what a model does or is, is no phrase that somebody quotes.
+_ORDER: Final = re.compile(
+    r"(?:act|bypass|delete|disable|disregard|enter|erase|forget|ignore|override|pretend|print|repeat"
+    r"|reveal|show|you are now)\b",
+    re.IGNORECASE,
 )
 _AFTER_NAME: Final = re.compile(
     r"\s{0,2}[?;)]|[.!]?\s{0,8}\Z|,? (?:is|are|was|were|made|makes|means?|works?|still|style|types?"
@@ -162,16 +140,6 @@ _PROSE: Final = frozenset(
 # what servers expand wherever it stands, is something else.
 _SHELL: Final = re.compile(r"(?:[a-z\d]{2,12}[ \t]|:\()(?!java\.)[^\n$]*\Z", re.IGNORECASE)
 _BEGINS_COMMAND: Final = re.compile(r"[;|&$`{}<>=]|-exec\b")
-_FUNCTION_WORDS: Final = frozenset(
-    """
-    a about an and are as because before does for from how if in into is it never not of on or our
-    please should that the them these they this to was we were what when where which who why with
-    you your
-    das der die ein eine ist nicht nie und von warum wie wir zu
-    ce ces comment dans des est et il jamais la le les ne pas pour pourquoi que sur un une
-    como con cuando del el en es esta los nunca para por se sin una
-    """.split()
-)
 _LINE_BREAK: Final = re.compile(r"\n|\\n")
 _TEST_DATA: Final = re.compile(
     r"(?:^|\\n|\n)[ \t]{0,12}(?:- )?(?:attack|case|example|input|pattern|payload|prompt|sample|text"
@@ -215,6 +183,8 @@ class Mentions:
             end -= 1
         if self._is_call:
             return self._in_call(start, end)
+        if self._is_in_comment(start):
+            return self._shows_comment(start, end)
         block = self._quotations.block(start)
         if block is not None and self._in_block(*block, start, end):
             return True
@@ -229,22 +199,25 @@ class Mentions:
             or self._is_named(start, end)
         )
 
-    def show_comment(self, threat: Threat, span: Span) -> bool:
-        """Whether a match in a comment is only shown: the comment stands in a fenced block.
+    def hold_comment(self, threat: Threat, span: Span) -> bool:
+        """Whether a match that was read in an HTML comment is only mentioned.
 
         Args:
             threat: What the rule warns of.
             span: The match, in characters of the text.
         """
-        if threat not in self._threats or self._is_call:
-            return False
-        text, (start, end) = self._text, span
+        return threat in self._threats and not self._is_call and self._shows_comment(*span)
+
+    def _is_in_comment(self, at: int) -> bool:
+        low = max(0, at - _FOR_KEY)
+        opening = self._text.rfind("<!--", low, at)
+        return opening >= 0 and self._text.find("-->", opening, at) < 0
+
+    def _shows_comment(self, start: int, end: int) -> bool:
+        """Whether a fenced block shows the comment, as text about attacks does."""
         fence = self._quotations.fence(start)
-        if fence is None or text.find("<!--", fence[0], start) < 0:
-            return False
         # A fence that is itself part of a comment shows nothing.
-        low = max(0, fence[0] - _FOR_KEY)
-        if text.rfind("<!--", low, fence[0]) > text.rfind("-->", low, fence[0]):
+        if fence is None or self._is_in_comment(fence[0]):
             return False
         return self._in_block(*fence, start, end)
 
@@ -260,15 +233,15 @@ class Mentions:
         above = text[max(opening, start - _BEFORE) : max(opening, text.rfind("\n", opening, start))]
         stop = text.find("\n", end, closing)
         below = text[stop : min(closing, stop + _AFTER)] if stop >= 0 else ""
-        return _speaks_of_attacks(f"{above}\n{below}".lower())
+        return speaks_of_attacks(f"{above}\n{below}".lower())
 
     def _in_writing(self, opening: int, closing: int) -> bool:
         """Whether the words around a quotation speak of attacks."""
         if self._speaks_of_attacks(opening, closing):
             return True
         # The words next to it only say that it is quoted; the text as a whole says of what.
-        beside = _WORD.findall(self._text[max(0, opening - _NEXT_TO) : opening].lower())
-        return not _EXAMPLE.isdisjoint(beside) and self._is_about_attacks()
+        beside = self._text[max(0, opening - _NEXT_TO) : opening].lower()
+        return gives_example(beside) and self._is_about_attacks()
 
     def _in_call(self, start: int, end: int) -> bool:
         bounds = self._quotations.inline(start, end)
@@ -318,7 +291,7 @@ class Mentions:
         after = _LINE_BREAK.split(text[end : end + _AFTER])[0].partition('"')[0]
         named = self._key(start)
         # Words behind it may be a comment; a sentence has some on either side, or before.
-        leading, following = _function_words(line), _function_words(after)
+        leading, following = function_words(line), function_words(after)
         if not leading or leading + following < _SENTENCE:
             return named in _PROSE and self._speaks_of_attacks(start, end)
         return named in _PROSE if quoted else named not in _COMMANDS and named not in _CODE
@@ -331,7 +304,7 @@ class Mentions:
     def _speaks_of_attacks(self, opening: int, closing: int) -> bool:
         text = self._text
         around = f"{text[max(0, opening - _BEFORE) : opening]}\n{text[closing : closing + _AFTER]}"
-        return _speaks_of_attacks(around.lower())
+        return speaks_of_attacks(around.lower())
 
     def _is_labelled(self, start: int) -> bool:
         """Whether the line calls what it gives a payload or an attack."""
@@ -358,8 +331,8 @@ class Mentions:
             if line.startswith("|") or (line and _ITEM.match(line) is None):
                 if _HEADING.search(line):
                     words = line.lower()
-                    return _speaks_of_attacks(words) or (
-                        not _EXAMPLE.isdisjoint(_WORD.findall(words)) and self._is_about_attacks()
+                    return speaks_of_attacks(words) or (
+                        gives_example(words) and self._is_about_attacks()
                     )
                 if not line.startswith("|"):
                     return False
@@ -371,7 +344,7 @@ class Mentions:
         "How do I detect ignore previous instructions style attacks?" An order goes on otherwise.
         """
         text = self._text
-        if _AFTER_NAME.match(text, end) is None:
+        if _AFTER_NAME.match(text, end) is None or _ORDER.match(text, start) is None:
             return False
         lead = _SENTENCE_END.split(text[max(0, start - _TOLD_BY) : start])[-1]
         if not lead.strip() or _TO_READER.search(lead):
@@ -396,16 +369,5 @@ class Mentions:
 
     def _is_about_attacks(self) -> bool:
         if self._about_attacks is None:
-            words = _ABOUT.intersection(_WORD.findall(self._text[:_READ].lower()))
-            self._about_attacks = len({word[:6] for word in words}) > 1
+            self._about_attacks = is_about_attacks(self._text[:_READ].lower())
         return self._about_attacks
-
-
-def _function_words(text: str) -> int:
-    return sum(word in _FUNCTION_WORDS for word in _WORD.findall(text.lower()))
-
-
-def _speaks_of_attacks(folded: str) -> bool:
-    return not _ABOUT.isdisjoint(_WORD.findall(folded)) or any(
-        phrase in folded for phrase in _ABOUT_PHRASES
-    )

@@ -200,7 +200,7 @@ class _CompiledRules:
                 cover.add(span)
                 most = 1.0
                 if view.hidden:
-                    if view.name == _COMMENT and mentions.show_comment(rule.threat, span):
+                    if view.name == _COMMENT and mentions.hold_comment(rule.threat, span):
                         most = _MENTIONED_CONFIDENCE
                 elif mentions.hold(rule.threat, span):
                     most = _MENTIONED_CONFIDENCE

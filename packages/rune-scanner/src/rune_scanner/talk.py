@@ -1,0 +1,75 @@
+"""The words by which a text shows that it talks about attacks, or that it is prose."""
+
+# ruff: noqa: SIM905 - many words read better without marks
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_WORD: Final = re.compile(r"[a-z_]+")
+_ABOUT: Final = frozenset(
+    """
+    attack attacker attackers attacks attacked attacking adversary adversaries adversarial malicious
+    payload payloads injection injections injected injects injecting jailbreak jailbreaks jailbroken
+    jailbreaking exploit exploits exploited exploiting exploitation vulnerable vulnerability
+    vulnerabilities poisoned poisoning hacker hackers victim victims pentest pentester pentesters
+    threat threats hijack hijacked hijacking bypass bypasses bypassed bypassing guardrail guardrails
+    classifier classifiers detect detects detected detector detectors detection detecting flagged
+    flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
+    filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
+    assert expect expects expected obeyed is_injection is_attack deny denied denylist blocklist
+    blacklist ataque ataques atacante atacantes inyecci angriff angriffe angreifer attaque attaques
+    attaquant attaquants attacco attacchi aanval forbidden dangerous unsafe disallow disallowed
+    reject rejects rejected cve poc exfiltration crafted
+    """.split()
+)
+_ABOUT_PHRASES: Final = (
+    "red team",
+    "red-team",
+    "test case",
+    "def test_",
+    "it('",
+    "action: block",
+    "proof of concept",
+    "status_code == 403",
+)
+_EXAMPLE: Final = frozenset(
+    """
+    example examples instance such phrases phrase strings string say says saying said typing sent
+    wrote write writes type types line sentence comment words text prompt prompts pattern input
+    sample label case listing
+    """.split()
+)
+_FUNCTION_WORDS: Final = frozenset(
+    """
+    a about an and are as because before does for from how if in into is it never not of on or our
+    please should that the them these they this to was we were what when where which who why with
+    you your
+    das der die ein eine ist nicht nie und von warum wie wir zu
+    ce ces comment dans des est et il jamais la le les ne pas pour pourquoi que sur un une
+    como con cuando del el en es esta los nunca para por se sin una
+    """.split()
+)
+
+
+def speaks_of_attacks(folded: str) -> bool:
+    """Whether lower-case text holds a word about attacks or about finding them."""
+    return not _ABOUT.isdisjoint(_WORD.findall(folded)) or any(
+        phrase in folded for phrase in _ABOUT_PHRASES
+    )
+
+
+def gives_example(folded: str) -> bool:
+    """Whether lower-case text holds a word that announces an example or a quotation."""
+    return not _EXAMPLE.isdisjoint(_WORD.findall(folded))
+
+
+def is_about_attacks(folded: str) -> bool:
+    """Whether lower-case text holds several words about attacks, not forms of one."""
+    return len({word[:6] for word in _ABOUT.intersection(_WORD.findall(folded))}) > 1
+
+
+def function_words(text: str) -> int:
+    """How many articles, pronouns, prepositions and the like the text holds."""
+    return sum(word in _FUNCTION_WORDS for word in _WORD.findall(text.lower()))

@@ -10,8 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from training import tongues
 from training.benign_calls import tool_call
+from training.benign_commands import everyday
+from training.benign_pages import answer
 from training.benign_security import security_text
+from training.benign_tasks import task
+from training.benign_triggers import trigger
 from training.benign_words import WORDS
 from training.grammar import expand
 
@@ -358,6 +363,11 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("short", short_document, ("document", "document", "tool_result", "input"), 4),
     ("security", security_text, ("document", "document", "tool_result"), 2),
     ("tool_call", tool_call, ("tool_call",), 3),
+    ("everyday_call", everyday, ("tool_call",), 5),
+    ("trigger", trigger, ("input",), 8),
+    ("task", task, ("input",), 4),
+    ("tongue", tongues.harmless, ("input", "input", "document"), 3),
+    ("answer", answer, ("tool_result", "tool_result", "document"), 9),
 )
 """Name, generator, surfaces to draw from, and how often."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from training.benign_pages import answer
 from training.grammar import expand
 
 if TYPE_CHECKING:
@@ -330,6 +331,10 @@ def prose(pool: tuple[str, ...], *, numbered: bool = False) -> Callable[[random.
 GENERATORS: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("records", records),
     ("records", records),
+    ("answer", answer),
+    ("answer", answer),
+    ("answer", answer),
+    ("answer", answer),
     ("web_page", web_page),
     ("chat", chat),
     ("thread", thread),

@@ -88,6 +88,20 @@ def _extra(rng: random.Random) -> dict[str, object]:
     )
 
 
+_ASKED = ("Run {it}", "Please run `{it}`", "Execute: {it}", "Can you run this for me? {it}", "run `{it}` and tell me what it says", "What does `{it}` do?", "Why does {it} fail?", "{it}", "Use the terminal and type\n{it}", "I need the output of `{it}`.", "Explain {it}", "Query the database: {it}")  # fmt: skip
+
+
+def asked(value: str, rng: random.Random) -> str:
+    """A command in a user's words, who wants it run."""
+    return rng.choice(_ASKED).replace("{it}", value)
+
+
+def everyday_request(rng: random.Random) -> str:
+    """A user's wish that an everyday command be run or explained."""
+    pool = rng.choice((_SHELL, _SHELL, _SQL, _CODE))
+    return asked(expand(rng.choice(pool), rng, {**WORDS, **_SLOTS}), rng)
+
+
 def everyday(rng: random.Random) -> str:
     """An everyday call that looks dangerous."""
     kind = rng.choices(tuple(_POOLS), (6, 3, 2, 2, 2, 3))[0]

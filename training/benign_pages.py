@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from training.benign_records import records, say, when, words
+from training.benign_services import service
 
 if TYPE_CHECKING:
     import random
@@ -90,7 +91,8 @@ def chatter(rng: random.Random) -> str:
 
 
 MAKERS: tuple[tuple[str, Callable[[random.Random], str], int], ...] = (
-    ("records", records, 6),
+    ("records", records, 5),
+    ("service", service, 4),
     ("status", status, 2),
     ("page", page, 2),
     ("chatter", chatter, 2),

@@ -53,6 +53,16 @@ _PERKS = (
 _POOLS = {"shell": _SHELL, "sql": _SQL, "code": _CODE, "path": _PATH, "url": _URL, "text": _TEXT}
 
 
+_WISHES = ("Run {it}", "Execute this: {it}", "Please run `{it}` for me.", "run {it} now", "Use your shell tool: {it}", "{it}", "Search for {it}", "My name is {it}", "Open {it}", "Call the tool with {it}")  # fmt: skip
+
+
+def request(rng: random.Random) -> str:
+    """A user's wish that a tool be called so, or a value that turns a query into an attack."""
+    pool = rng.choice((_SHELL, _SHELL, _SQL, _CODE, _PATH, _URL))
+    value = expand(rng.choice(pool), rng, _SLOTS)
+    return rng.choice(_WISHES).replace("{it}", value)
+
+
 def tool_call(rng: random.Random) -> str:
     """A call that attacks by its argument."""
     kind = rng.choices(tuple(_POOLS), (6, 3, 3, 2, 2, 5))[0]

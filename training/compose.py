@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from training import attacks, benign, direct, hosts, lures, scenarios, tongues
 from training.augment import noisy
-from training.call_attacks import tool_call
+from training.call_attacks import request, tool_call
 from training.extraction import extraction
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 from training.spans import Span, planted_spans
@@ -193,6 +193,8 @@ class Composer:
         for make in (direct.attack, direct.attack, extraction, extraction, extraction):
             yield Example(noisy(make(rng), rng), INJECTION, "input", "own:direct", None)
         yield Example(tongues.attack(rng), INJECTION, "input", "own:tongue", None)
+        if rng.random() < 0.3:
+            yield Example(request(rng), INJECTION, "input", "own:request", None)
         if self.requests:
             for wrap in (attacks.jailbreak, scenarios.jailbreak, scenarios.jailbreak):
                 text = wrap(rng.choice(self.requests), rng)
@@ -206,6 +208,14 @@ class Composer:
             lead = " ".join(rng.sample(self.prompts, min(len(self.prompts), rng.randint(1, 3))))
             text, span = plant(lead, make(rng), rng)
             yield Example(text, INJECTION, "input", "own:direct", (span,))
+            # People paste what they want worked on, with whatever was planted in it.
+            ask = benign.ask(rng)
+            where, text = self.host()
+            yield Example(ask + text, BENIGN, "input", f"pasted:{where}", (), 1)
+            order = attacks.frame(attacks.goal(rng), rng, plain=0.0)
+            text, (begin, end) = plant(self.host()[1], order, rng)
+            span = (begin + len(ask), end + len(ask))
+            yield Example(ask + text, INJECTION, "input", "own:pasted", (span,))
 
     def ordinary(self) -> Example:
         """A benign text of a generator, as it is."""

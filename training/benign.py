@@ -371,12 +371,12 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("short", short_document, ("document", "document", "tool_result", "input"), 4),
     ("security", security_text, ("document", "document", "tool_result"), 2),
     ("tool_call", tool_call, ("tool_call",), 3),
-    ("everyday_call", everyday, ("tool_call",), 5),
+    ("everyday_call", everyday, ("tool_call",), 7),
     ("command", everyday_request, ("input",), 1),
-    ("trigger", trigger, ("input",), 8),
-    ("task", task, ("input",), 4),
+    ("trigger", trigger, ("input",), 14),
+    ("task", task, ("input",), 6),
     ("tongue", tongues.harmless, ("input", "input", "document"), 3),
-    ("answer", answer, ("tool_result", "tool_result", "document"), 9),
+    ("answer", answer, ("tool_result", "tool_result", "document"), 12),
 )
 """Name, generator, surfaces to draw from, and how often."""
 

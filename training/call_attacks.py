@@ -13,6 +13,7 @@ from training import attacks, direct, lures
 from training.benign_commands import call
 from training.extraction import extraction
 from training.grammar import expand
+from training.takeover import takeover
 
 if TYPE_CHECKING:
     import random
@@ -67,6 +68,6 @@ def tool_call(rng: random.Random) -> str:
     """A call that attacks by its argument."""
     kind = rng.choices(tuple(_POOLS), (6, 3, 3, 2, 2, 5))[0]
     if kind == "text" and rng.random() < 0.65:
-        make = rng.choice((direct.attack, extraction, attacks.payload, lures.lure))
+        make = rng.choice((direct.attack, extraction, takeover, attacks.payload, lures.lure))
         return call(kind, make(rng), rng)
     return call(kind, expand(rng.choice(_POOLS[kind]), rng, {**_SLOTS, "perk": _PERKS}), rng)

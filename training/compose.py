@@ -16,6 +16,7 @@ from training.call_attacks import request, tool_call
 from training.extraction import extraction
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 from training.spans import Span, planted_spans
+from training.takeover import takeover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -190,7 +191,7 @@ class Composer:
         rng = self.rng
         text = attacks.frame(attacks.goal(rng, rng.choice(("action", "answer"))), rng, plain=0.0)
         yield Example(noisy(text, rng), INJECTION, "input", "own:direct", None)
-        for make in (direct.attack, direct.attack, extraction, extraction, extraction):
+        for make in (direct.attack, direct.attack, takeover, takeover, *[extraction] * 3):
             yield Example(noisy(make(rng), rng), INJECTION, "input", "own:direct", None)
         yield Example(tongues.attack(rng), INJECTION, "input", "own:tongue", None)
         if rng.random() < 0.3:
@@ -202,9 +203,10 @@ class Composer:
         if self.prompts:
             # Around a harmless request the same story is no attack, and an attack may come after
             # as many harmless words as a person likes.
-            text = scenarios.setting(rng.choice(self.prompts), rng)
-            yield Example(text, BENIGN, "input", "own:setting", ())
-            make = rng.choice((extraction, direct.attack, tongues.attack))
+            for _ in range(2):
+                text = scenarios.setting(rng.choice(self.prompts), rng)
+                yield Example(text, BENIGN, "input", "own:setting", ())
+            make = rng.choice((extraction, takeover, direct.attack, tongues.attack))
             lead = " ".join(rng.sample(self.prompts, min(len(self.prompts), rng.randint(1, 3))))
             text, span = plant(lead, make(rng), rng)
             yield Example(text, INJECTION, "input", "own:direct", (span,))

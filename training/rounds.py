@@ -66,8 +66,8 @@ class Plan:
     """
 
     minutes: tuple[float, ...] = (18.0, 18.0, 16.0)
-    planted: int = 9_000
-    mistaken: int = 14_000
+    planted: int = 8_500
+    mistaken: int = 20_000
     rows: float = 1.0
     rate: float = 2e-4
     tokens: int = 4096

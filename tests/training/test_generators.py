@@ -23,6 +23,7 @@ from training import (
     extraction,
     lures,
     scenarios,
+    takeover,
     tongues,
 )
 
@@ -47,6 +48,7 @@ def test_direct_attacks_are_expanded_in_full(seed: int) -> None:
         direct.tool_call,
         extraction.extraction,
         lures.lure,
+        takeover.takeover,
         tongues.attack,
     ):
         text = make(random.Random(seed))
@@ -94,6 +96,7 @@ def test_security_writing_quotes_attacks_and_talks_about_them() -> None:
         direct.attack,
         extraction.extraction,
         lures.lure,
+        takeover.takeover,
     ],
 )
 def test_texts_are_various(make: object) -> None:

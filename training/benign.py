@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from training import tongues
 from training.benign_calls import tool_call
 from training.benign_commands import everyday, everyday_request
+from training.benign_manuals import manual
 from training.benign_pages import answer
 from training.benign_security import security_text
 from training.benign_tasks import task
@@ -376,6 +377,7 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("trigger", trigger, ("input",), 14),
     ("task", task, ("input",), 6),
     ("tongue", tongues.harmless, ("input", "input", "document"), 3),
+    ("manual", manual, ("document", "tool_result", "input"), 3),
     ("answer", answer, ("tool_result", "tool_result", "document"), 12),
 )
 """Name, generator, surfaces to draw from, and how often."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from training.benign_manuals import manual
 from training.benign_pages import answer
 from training.grammar import expand
 
@@ -335,6 +336,7 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("answer", answer),
     ("answer", answer),
     ("answer", answer),
+    ("manual", manual),
     ("web_page", web_page),
     ("chat", chat),
     ("thread", thread),

@@ -372,11 +372,11 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("short", short_document, ("document", "document", "tool_result", "input"), 4),
     ("security", security_text, ("document", "document", "tool_result"), 2),
     ("tool_call", tool_call, ("tool_call",), 3),
-    ("everyday_call", everyday, ("tool_call",), 7),
+    ("everyday_call", everyday, ("tool_call",), 10),
     ("command", everyday_request, ("input",), 1),
     ("trigger", trigger, ("input",), 14),
     ("task", task, ("input",), 6),
-    ("tongue", tongues.harmless, ("input", "input", "document"), 3),
+    ("tongue", tongues.harmless, ("input", "input", "document"), 5),
     ("manual", manual, ("document", "tool_result", "input"), 3),
     ("answer", answer, ("tool_result", "tool_result", "document"), 12),
 )

@@ -278,7 +278,7 @@ class Composer:
                 tool_call,
                 tool_call,
             )
-            for _ in range(planted // 25)
+            for _ in range(planted // 14)
         )
         out.extend(self.easily_mistaken() for _ in range(mistaken))
         repeat = repeat or {}

@@ -66,10 +66,10 @@ class Plan:
     """
 
     minutes: tuple[float, ...] = (18.0, 18.0, 16.0)
-    planted: int = 8_500
-    mistaken: int = 20_000
+    planted: int = 8_000
+    mistaken: int = 22_000
     rows: float = 1.0
-    rate: float = 2e-4
+    rate: float = 2.5e-4
     tokens: int = 4096
     threads: int = 1
 

@@ -93,7 +93,7 @@ def spans(layer: VectorLayer, held: Sequence[Row], count: int = 200) -> None:
         left += not benign or sum(i not in cut for i in benign) >= 0.9 * len(benign)
     _say(
         f"composed {count}: caught {caught / count:.1%}, of those the span overlaps "
-        f"{hit / caught:.1%}, 90% of the benign text is left in {left / caught:.1%}"
+        f"{hit / max(1, caught):.1%}, 90% of the benign text is left in {left / max(1, caught):.1%}"
     )
 
 

@@ -96,7 +96,7 @@ def compose(
     if run is not None:
         share = min(1.0, plan.rows)
         mined = mine.mine(
-            rows, tokenizer, run, per_source=int(900 * share), own=int(2500 * share), seed=number
+            rows, tokenizer, run, per_source=int(600 * share), own=int(2500 * share), seed=number
         )
         say(f"{len(mined)} hard negatives mined")
         examples.extend(mined)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from training import tongues
 from training.benign_calls import tool_call
 from training.benign_commands import everyday, everyday_request
+from training.benign_cyber import cyber_question
 from training.benign_manuals import manual
 from training.benign_pages import answer
 from training.benign_security import security_text
@@ -375,6 +376,7 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("everyday_call", everyday, ("tool_call",), 10),
     ("command", everyday_request, ("input",), 1),
     ("trigger", trigger, ("input",), 14),
+    ("cyber", cyber_question, ("input",), 4),
     ("task", task, ("input",), 6),
     ("tongue", tongues.harmless, ("input", "input", "document"), 5),
     ("manual", manual, ("document", "tool_result", "input"), 3),

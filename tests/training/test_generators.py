@@ -14,6 +14,7 @@ from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 from training import (
     benign,
     benign_commands,
+    benign_cyber,
     benign_pages,
     benign_security,
     benign_tasks,
@@ -89,6 +90,7 @@ def test_security_writing_quotes_attacks_and_talks_about_them() -> None:
         benign.question,
         benign.agent_task,
         benign_commands.everyday,
+        benign_cyber.cyber_question,
         benign_pages.answer,
         benign_tasks.task,
         benign_triggers.trigger,

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = Detector(encoder, args.layers)
     if args.start:
         warm.load(model, args.start)
-    windows = rounds.fit(model, rows, tokenizer, options.plan_of(args), args.out)
+    windows = rounds.fit(model, rows, tokenizer, options.plan_of(args), args.out, args.start)
     write(
         model,
         rounds.quantised(model, args.out / f"round{len(args.minutes)}"),

@@ -36,6 +36,8 @@ TAKEN = 150
 HARMFUL_BUDGETS = ((0.005, 0.5), (0.001, 0.75))
 FLOORS = {0.5: 0.5, 0.75: 1.0, 0.9: 2.0}
 """Least log-odds of each confidence: what the network holds unlikely is never called suspicious."""
+SPARE = 0.5
+"""Log-odds by which the prefilter clears less than held-out attacks allow: new ones look other."""
 APART = 0.6
 """Least distance in log-odds between two confidences."""
 FILES = ("model.onnx", "prefilter.npz", "tokenizer.json", "thresholds.json")
@@ -129,7 +131,7 @@ def fit_prefilter(
     """Train the prefilter and set its thresholds.
 
     A threshold lets through, of the held-out attack texts that the encoder would flag, all but a
-    share `lost`.
+    share `lost`, and `SPARE` more.
     """
     import torch
 
@@ -155,7 +157,7 @@ def fit_prefilter(
         if row.label and group in knots and score.attack >= knots[group][1][0]:
             flagged[MARKERS[row.surface]].append(float(windows_of[score.worst]))
     thresholds = {
-        m: float(np.quantile(values, lost)) if len(values) >= 50 else -20.0
+        m: float(np.quantile(values, lost)) - SPARE if len(values) >= 50 else -20.0
         for m, values in flagged.items()
     }
     passed: dict[str, list[float]] = {}

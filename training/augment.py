@@ -37,11 +37,11 @@ def noisy(text: str, rng: random.Random) -> str:
     draw = rng.random()
     if draw < 0.05:
         return typos(text, rng)
-    if draw < 0.07:
+    if draw < 0.085:
         return text.translate(_LEET)
-    if draw < 0.09:
+    if draw < 0.1:
         return " ".join(text.split())
-    if draw < 0.11:
+    if draw < 0.115:
         return text.replace("\n", "\\n").replace('"', '\\"')
     if draw < 0.125:
         return "".join(c for c in text if c.isalnum() or c.isspace())

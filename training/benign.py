@@ -10,8 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from training import tongues
 from training.benign_calls import tool_call
+from training.benign_commands import everyday, everyday_request
+from training.benign_cyber import cyber_question
+from training.benign_manuals import manual
+from training.benign_pages import answer
 from training.benign_security import security_text
+from training.benign_tasks import task
+from training.benign_triggers import trigger
 from training.benign_words import WORDS
 from training.grammar import expand
 
@@ -341,14 +348,22 @@ def short_document(rng: random.Random) -> str:
     return text.lower() if rng.random() < 0.15 else text
 
 
+_ASKS = (
+    "Summarise this", "Fix the grammar", "Is this positive or negative?", "Translate into {language}", "Is this message spam?", "Rewrite it more politely", "What is the main point?", "Answer the question", "Explain this to me", "Make a title for it",
+    "Here is the page I found. What does it say about {topic}?", "Read the following mail and tell me what I have to do", "Turn this into a table", "Check this for mistakes", "List the names in this text", "You will be given a text. Reply with one sentence that sums it up. Text", "Extract all dates from the following", "Draft a reply to this", "Continue this text", "Given the document below, who is responsible?",
+)  # fmt: skip
+
+
+def ask(rng: random.Random) -> str:
+    """What a user wants done with the text that follows."""
+    return (
+        expand(rng.choice(_ASKS), rng, WORDS) + ":" + rng.choice((" ", "\n", "\n\n", "\n\n---\n"))
+    )
+
+
 def pasted(rng: random.Random) -> str:
     """A user's prompt with a text to work on pasted into it."""
-    ask = rng.choice(
-        ("Summarise this", "Fix the grammar", "Is this positive or negative?", "Translate into {language}", "Is this message spam?", "Rewrite it more politely", "What is the main point?", "Answer the question", "Explain this to me", "Make a title for it")
-    )  # fmt: skip
-    return expand(f"{ask}:{rng.choice((' ', chr(10), chr(10) * 2))}", rng, WORDS) + short_document(
-        rng
-    )
+    return ask(rng) + short_document(rng)
 
 
 GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], int], ...] = (
@@ -358,6 +373,14 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("short", short_document, ("document", "document", "tool_result", "input"), 4),
     ("security", security_text, ("document", "document", "tool_result"), 2),
     ("tool_call", tool_call, ("tool_call",), 3),
+    ("everyday_call", everyday, ("tool_call",), 10),
+    ("command", everyday_request, ("input",), 1),
+    ("trigger", trigger, ("input",), 14),
+    ("cyber", cyber_question, ("input",), 4),
+    ("task", task, ("input",), 6),
+    ("tongue", tongues.harmless, ("input", "input", "document"), 5),
+    ("manual", manual, ("document", "tool_result", "input"), 3),
+    ("answer", answer, ("tool_result", "tool_result", "document"), 12),
 )
 """Name, generator, surfaces to draw from, and how often."""
 

@@ -10,10 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training import attacks, benign, direct, hosts
+from training import attacks, benign, direct, hosts, lures, scenarios, tongues
 from training.augment import noisy
+from training.call_attacks import request, tool_call
+from training.extraction import extraction
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 from training.spans import Span, planted_spans
+from training.takeover import takeover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,7 +159,8 @@ class Composer:
             # may well be a question, or one person's request to another.
             payload, origin, host = attacks.frame(attacks.goal(rng), rng, plain=0.0), "own", ""
         elif draw < 0.55 or not self.payloads:
-            payload, origin = attacks.payload(rng), "own"
+            make = attacks.payload if rng.random() < 0.6 else lures.lure
+            payload, origin = make(rng), "own"
         elif draw < 0.63 and self.prompts:
             payload, origin = attacks.frame(rng.choice(self.prompts), rng, plain=0.25), "task"
         else:
@@ -187,11 +191,33 @@ class Composer:
         rng = self.rng
         text = attacks.frame(attacks.goal(rng, rng.choice(("action", "answer"))), rng, plain=0.0)
         yield Example(noisy(text, rng), INJECTION, "input", "own:direct", None)
-        yield Example(noisy(direct.attack(rng), rng), INJECTION, "input", "own:direct", None)
-        yield Example(noisy(direct.attack(rng), rng), INJECTION, "input", "own:direct", None)
+        for make in (direct.attack, direct.attack, takeover, takeover, *[extraction] * 3):
+            yield Example(noisy(make(rng), rng), INJECTION, "input", "own:direct", None)
+        yield Example(tongues.attack(rng), INJECTION, "input", "own:tongue", None)
+        if rng.random() < 0.3:
+            yield Example(request(rng), INJECTION, "input", "own:request", None)
         if self.requests:
-            text = attacks.jailbreak(rng.choice(self.requests), rng)
-            yield Example(noisy(text, rng), JAILBREAK, "input", "own:jailbreak", None)
+            for wrap in (attacks.jailbreak, scenarios.jailbreak, scenarios.jailbreak):
+                text = wrap(rng.choice(self.requests), rng)
+                yield Example(noisy(text, rng), JAILBREAK, "input", "own:jailbreak", None)
+        if self.prompts:
+            # Around a harmless request the same story is no attack, and an attack may come after
+            # as many harmless words as a person likes.
+            for _ in range(2):
+                text = scenarios.setting(rng.choice(self.prompts), rng)
+                yield Example(text, BENIGN, "input", "own:setting", ())
+            make = rng.choice((extraction, takeover, direct.attack, tongues.attack))
+            lead = " ".join(rng.sample(self.prompts, min(len(self.prompts), rng.randint(1, 3))))
+            text, span = plant(lead, make(rng), rng)
+            yield Example(text, INJECTION, "input", "own:direct", (span,))
+            # People paste what they want worked on, with whatever was planted in it.
+            ask = benign.ask(rng)
+            where, text = self.host()
+            yield Example(ask + text, BENIGN, "input", f"pasted:{where}", (), 1)
+            order = attacks.frame(attacks.goal(rng), rng, plain=0.0)
+            text, (begin, end) = plant(self.host()[1], order, rng)
+            span = (begin + len(ask), end + len(ask))
+            yield Example(ask + text, INJECTION, "input", "own:pasted", (span,))
 
     def ordinary(self) -> Example:
         """A benign text of a generator, as it is."""
@@ -239,13 +265,20 @@ class Composer:
         rng, out = self.rng, []
         out.extend(self.planted() for _ in range(planted))
         out.extend(self.twin() for _ in range(planted))
-        for _ in range(planted // 8):
+        for _ in range(planted // 6):
             out.extend(self.direct())
         out.extend(self.ordinary() for _ in range(planted // 2))
         out.extend(
             Example(make(rng), INJECTION, "tool_call", "own:tool_call", None)
-            for make in (attacks.tool_call, direct.tool_call, direct.tool_call, direct.tool_call)
-            for _ in range(planted // 30)
+            for make in (
+                attacks.tool_call,
+                direct.tool_call,
+                tool_call,
+                tool_call,
+                tool_call,
+                tool_call,
+            )
+            for _ in range(planted // 14)
         )
         out.extend(self.easily_mistaken() for _ in range(mistaken))
         repeat = repeat or {}

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from training.benign_manuals import manual
+from training.benign_pages import answer
 from training.grammar import expand
 
 if TYPE_CHECKING:
@@ -330,6 +332,11 @@ def prose(pool: tuple[str, ...], *, numbered: bool = False) -> Callable[[random.
 GENERATORS: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("records", records),
     ("records", records),
+    ("answer", answer),
+    ("answer", answer),
+    ("answer", answer),
+    ("answer", answer),
+    ("manual", manual),
     ("web_page", web_page),
     ("chat", chat),
     ("thread", thread),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from training import hosts
+from training import benign, hosts
 from training.compose import Example
 from training.rows import BENIGN
 from training.score import score_texts
@@ -28,7 +28,7 @@ def mine(
     *,
     per_source: int = 900,
     own: int = 1500,
-    keep: int = 4000,
+    keep: int = 6000,
     least: float = -4.0,
     seed: int = 0,
 ) -> list[Example]:
@@ -39,7 +39,7 @@ def mine(
         tokenizer: As `windows.load_tokenizer` gives it.
         run: The network of the round before.
         per_source: Texts drawn from each source.
-        own: Texts drawn from the generators.
+        own: Texts drawn from the generators of hosts, and of texts easily mistaken each.
         keep: How many windows to return at most.
         least: Log-odds from which a window is worth training on.
         seed: For the draw.
@@ -58,6 +58,8 @@ def mine(
     for _ in range(own):
         name, text = hosts.host(rng)
         texts.append((text, rng.choice(("document", "tool_result")), f"own:{name}"))
+        name, surface, text = benign.draw(rng)
+        texts.append((text, surface, f"own:{name}"))
     scores = score_texts(
         [t for t, _, _ in texts], [s for _, s, _ in texts], tokenizer, run, limit=4
     )

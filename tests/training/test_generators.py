@@ -11,7 +11,24 @@ from hypothesis import strategies as st
 from training.compose import Composer
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 
-from training import benign, benign_security, direct, harmless_calls, security_writing
+from training import (
+    benign,
+    benign_commands,
+    benign_cyber,
+    benign_pages,
+    benign_security,
+    benign_tasks,
+    benign_triggers,
+    call_attacks,
+    direct,
+    extraction,
+    harmless_calls,
+    lures,
+    scenarios,
+    security_writing,
+    takeover,
+    tongues,
+)
 
 SLOT = re.compile(r"\{[A-Za-z_]\w*\}")
 SEEDS = st.integers(0, 100_000)
@@ -29,11 +46,37 @@ def test_benign_texts_are_expanded_in_full(seed: int) -> None:
 
 @given(SEEDS)
 def test_direct_attacks_are_expanded_in_full(seed: int) -> None:
-    for make in (direct.attack, direct.tool_call):
+    for make in (
+        direct.attack,
+        direct.tool_call,
+        extraction.extraction,
+        lures.lure,
+        takeover.takeover,
+        tongues.attack,
+    ):
         text = make(random.Random(seed))
         assert text.strip()
         assert not SLOT.search(text.replace("{word}", "")), text
         assert text == make(random.Random(seed))
+
+
+@given(SEEDS)
+def test_calls_of_both_kinds_have_the_same_shapes(seed: int) -> None:
+    for kind in ("shell", "sql", "code", "path", "url", "text"):
+        text = benign_commands.call(kind, "the argument", random.Random(seed))
+        assert "the argument" in text
+    assert benign_commands.everyday(random.Random(seed)).strip()
+    assert call_attacks.tool_call(random.Random(seed)).strip()
+
+
+@given(SEEDS)
+def test_a_setting_keeps_the_request_and_tells_no_question_as_a_deed(seed: int) -> None:
+    asked = scenarios.setting("What is the tallest tower?", random.Random(seed))
+    assert "What is the tallest tower?" in asked
+    told = scenarios.setting("How do I bake bread?", random.Random(seed))
+    assert "bake bread" in told
+    assert "has to how" not in told
+    assert not SLOT.search(told), told
 
 
 def test_security_writing_quotes_attacks_and_talks_about_them() -> None:
@@ -55,7 +98,23 @@ def test_calls_and_documents_that_look_dangerous_repeat_and_differ(seed: int, un
     assert "{phrase" not in security_writing.security_question(random.Random(seed), unseen=unseen)
 
 
-@pytest.mark.parametrize("make", [benign.question, benign.agent_task, direct.attack])
+@pytest.mark.parametrize(
+    "make",
+    [
+        benign.question,
+        benign.agent_task,
+        benign_commands.everyday,
+        benign_cyber.cyber_question,
+        benign_pages.answer,
+        benign_tasks.task,
+        benign_triggers.trigger,
+        call_attacks.tool_call,
+        direct.attack,
+        extraction.extraction,
+        lures.lure,
+        takeover.takeover,
+    ],
+)
 def test_texts_are_various(make: object) -> None:
     assert callable(make)
     rng = random.Random(4)

@@ -57,6 +57,8 @@ _TOLD_BY: Final = 120
 _FOR_KEY: Final = 2000
 _SENTENCE: Final = 2
 _ITEMS: Final = 12
+_PIECE: Final = 512
+_SEARCHED: Final = 200
 _READ: Final = 20_000
 
 _LABEL: Final = re.compile(
@@ -156,7 +158,15 @@ class Mentions:
         surface: Where the text was met.
     """
 
-    __slots__ = ("_about_attacks", "_is_call", "_quotations", "_said", "_text", "_threats")
+    __slots__ = (
+        "_about_attacks",
+        "_is_call",
+        "_quotations",
+        "_runners",
+        "_said",
+        "_text",
+        "_threats",
+    )
 
     def __init__(self, text: str, surface: Surface) -> None:
         self._text = text
@@ -165,6 +175,7 @@ class Mentions:
         self._is_call = surface is Surface.TOOL_CALL
         self._quotations = Quotations(text, in_json=self._is_call)
         self._said: dict[tuple[int, int], bool] = {}
+        self._runners: dict[int, list[int]] = {}
         self._about_attacks: bool | None = None
 
     def hold(self, threat: Threat, span: Span) -> bool:
@@ -259,15 +270,33 @@ class Mentions:
         # What JSON writes for a line break begins a line too.
         low = max(0, opening - _LABELLED)
         broken = max(text.rfind("\n", low, opening) + 1, text.rfind("\\n", low, opening) + 2)
-        line = text[broken if broken > 1 else low : opening]
-        if _RUNS.search(line) or _PIPED.search(text, closing, closing + _AFTER):
+        low = broken if broken > 1 else low
+        if self._runs(low, opening) or _PIPED.search(text, closing, closing + _AFTER):
             return False
-        if _SEARCHES.search(line):
+        if _SEARCHES.search(text, max(low, opening - _SEARCHED), opening):
             # A shell runs what it finds between these, quoted or not.
             return not _SUBSTITUTES.search(text, opening, closing)
         if self._key(opening) in _COMMANDS:
             return False
         return self._speaks_of_attacks(opening, closing)
+
+    def _runs(self, low: int, high: int) -> bool:
+        """Whether something from ``low`` to ``high`` runs what follows it.
+
+        Looked for in pieces, each once: a line may hold any number of quotations.
+        """
+        for piece in range(low // _PIECE, high // _PIECE + 1):
+            found = self._runners.get(piece)
+            if found is None:
+                start, stop = piece * _PIECE, (piece + 1) * _PIECE
+                found = self._runners[piece] = [
+                    match.start()
+                    for match in _RUNS.finditer(self._text, start, stop + _TOLD_BY)
+                    if match.start() < stop
+                ]
+            if any(low <= at < high for at in found):
+                return True
+        return False
 
     def _is_in_sentence(self, start: int, end: int, *, quoted: bool) -> bool:
         """Whether a shell command stands among words, where no shell would begin a command."""

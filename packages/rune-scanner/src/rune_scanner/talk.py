@@ -7,7 +7,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WORD: Final = re.compile(r"[a-z_]+")
+_BEFORE: Final = 240
+_AFTER: Final = 160
+# Names in code are several words: `is_injection`.
+_WORD: Final = re.compile(r"[a-z]+")
 _ABOUT: Final = frozenset(
     """
     attack attacker attackers attacks attacked attacking adversary adversaries adversarial malicious
@@ -18,7 +21,7 @@ _ABOUT: Final = frozenset(
     classifier classifiers detect detects detected detector detectors detection detecting flagged
     flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
     filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
-    assert expect expects expected obeyed is_injection is_attack deny denied denylist blocklist
+    assert expect expects expected obeyed  deny denied denylist blocklist
     blacklist ataque ataques atacante atacantes inyecci angriff angriffe angreifer attaque attaques
     attaquant attaquants attacco attacchi aanval forbidden dangerous unsafe disallow disallowed
     reject rejects rejected cve poc exfiltration crafted
@@ -58,6 +61,12 @@ def speaks_of_attacks(folded: str) -> bool:
     return not _ABOUT.isdisjoint(_WORD.findall(folded)) or any(
         phrase in folded for phrase in _ABOUT_PHRASES
     )
+
+
+def speaks_of_attacks_around(text: str, opening: int, closing: int) -> bool:
+    """Whether the words on both sides of ``opening`` to ``closing`` are about attacks."""
+    around = f"{text[max(0, opening - _BEFORE) : opening]}\n{text[closing : closing + _AFTER]}"
+    return speaks_of_attacks(around.lower())
 
 
 def gives_example(folded: str) -> bool:

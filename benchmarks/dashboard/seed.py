@@ -4,7 +4,9 @@
     rune up --data-dir demo
 
 Everything goes through the server's own services, as people and agents would do it, and through
-the writer; nothing is written past them.
+the writer; nothing is written past them. Beyond 200,000 events the store makes more of those that
+are there, each at another time of its day and in a session of its own: to make up millions one by
+one takes an hour.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from benchmarks.dashboard import scenes
 from rune_core.bundle.status import AdapterEntry, PoliciesEntry, QueueEntry, Status, ToolEntry
@@ -46,6 +49,16 @@ PEOPLE = (
     ("vera@northwind.example", "Vera Tanaka", Role.VIEWER),
 )
 OTHER = ("bob@contoso.example", "Bob Moreau", Role.OWNER)
+_MADE_UP = 200_000
+_AGAIN = """
+INSERT INTO {database}.events
+SELECT * REPLACE (
+  generateUUIDv7() AS event_id, {{batch:UUID}} AS batch,
+  timestamp - toIntervalMillisecond(rand64() % 3600000) AS timestamp,
+  concat(session_id, {{copy:String}}) AS session_id)
+FROM {database}.events WHERE organisation_id = {{organisation:UUID}}
+  AND session_id NOT LIKE '%~%' ORDER BY timestamp LIMIT {{rows:UInt64}}
+"""
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,10 @@ async def seed(platform: Platform, *, events: int, days: int = 14, plan: str = "
     other_owner = member(theirs, str(other), Role.OWNER)
     other_key = await keys.create(platform, other_owner, name="contoso")
     now = platform.clock.now()
-    for batch in scenes.batches(scenes.history(now, days, events)):
+    made_up = min(events, _MADE_UP)
+    for batch in scenes.batches(scenes.history(now, days, made_up)):
         await platform.analytics.insert(mine, batch, retention_days=365)
+    await _multiplied(platform, mine, events - made_up)
     contoso = list(scenes.history(now, 3, min(events, 400), seed=99))
     await platform.analytics.insert(theirs, contoso, retention_days=365)
     await _policies(platform, owner, member(mine, str(people[2]), Role.MEMBER))
@@ -99,6 +114,20 @@ async def seed(platform: Platform, *, events: int, days: int = 14, plan: str = "
     await _alerts(platform, owner)
     await _views(platform, owner)
     return Demo(str(mine), key.key, str(theirs), other_key.key, PASSWORD)
+
+
+async def _multiplied(platform: Platform, organisation_id: UUID, rows: int) -> None:
+    """Further events: copies of those that are there, under other ids."""
+    store = await platform.analytics.store(organisation_id)
+    sql = _AGAIN.format(database=store.database)
+    for copy, begin in enumerate(range(0, rows, _MADE_UP)):
+        given = {
+            "organisation": organisation_id,
+            "batch": uuid4(),
+            "copy": f"~{copy}",
+            "rows": min(_MADE_UP, rows - begin),
+        }
+        await store.write(lambda client, given=given: client.command(sql, parameters=given))  # type: ignore[misc]
 
 
 async def _person(platform: Platform, email: str, name: str) -> UUID:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from benchmarks.dashboard import scenes
 from rune_core.bundle.status import AdapterEntry, PoliciesEntry, QueueEntry, Status, ToolEntry
@@ -29,6 +29,7 @@ from rune_server.accounts import organisations, users
 from rune_server.actor import SDK_PERMISSIONS, Actor, Role, member
 from rune_server.agents import report
 from rune_server.alerts import jobs as alert_jobs
+from rune_server.analytics import Window
 from rune_server.auth import keys, passwords
 from rune_server.dashboard import saved_views
 from rune_server.platform import Platform, open_platform
@@ -37,8 +38,6 @@ from rune_server.state.tables.organisations import Membership
 from rune_server.storage.master import open_vault
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from rune_server.settings import Settings
 
 PASSWORD = "a long demo passphrase"
@@ -56,8 +55,10 @@ SELECT * REPLACE (
   generateUUIDv7() AS event_id, {{batch:UUID}} AS batch,
   timestamp - toIntervalMillisecond(rand64() % 3600000) AS timestamp,
   concat(session_id, {{copy:String}}) AS session_id)
-FROM {database}.events WHERE organisation_id = {{organisation:UUID}}
-  AND session_id NOT LIKE '%~%' ORDER BY timestamp LIMIT {{rows:UInt64}}
+FROM (
+  SELECT * FROM {database}.events
+  WHERE organisation_id = {{organisation:UUID}} AND session_id NOT LIKE '%~%' LIMIT {{rows:UInt64}}
+)
 """
 
 
@@ -352,8 +353,11 @@ async def _main(arguments: argparse.Namespace) -> None:
     began = datetime.now(UTC)
     async with open_platform(settings) as platform:
         made = await seed(platform, events=arguments.events, days=arguments.days)
+        window = Window.last(timedelta(days=arguments.days + 1), until=datetime.now(UTC))
+        stored = (await platform.analytics.totals(UUID(made.organisation), window)).events
     took = datetime.now(UTC) - began
-    json.dump(asdict(made) | {"seconds": took / timedelta(seconds=1)}, sys.stdout, indent=2)
+    told = asdict(made) | {"events": stored, "seconds": took / timedelta(seconds=1)}
+    json.dump(told, sys.stdout, indent=2)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def main() -> None:
         ) as server,
     ):
         times = asyncio.run(first_bytes(server))
-        print(json.dumps({"events": arguments.events, "first byte, ms": times}, indent=2))
+        print(json.dumps({"events": server.demo["events"], "first byte, ms": times}, indent=2))
         print(json.dumps({"live, s": asyncio.run(live(server, arguments.pages))}, indent=2))
 
 

@@ -4,7 +4,9 @@
     rune up --data-dir demo
 
 Everything goes through the server's own services, as people and agents would do it, and through
-the writer; nothing is written past them.
+the writer; nothing is written past them. Beyond 200,000 events the store makes more of those that
+are there, each at another time of its day and in a session of its own: to make up millions one by
+one takes an hour.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 from benchmarks.dashboard import scenes
 from rune_core.bundle.status import AdapterEntry, PoliciesEntry, QueueEntry, Status, ToolEntry
@@ -26,6 +29,7 @@ from rune_server.accounts import organisations, users
 from rune_server.actor import SDK_PERMISSIONS, Actor, Role, member
 from rune_server.agents import report
 from rune_server.alerts import jobs as alert_jobs
+from rune_server.analytics import Window
 from rune_server.auth import keys, passwords
 from rune_server.dashboard import saved_views
 from rune_server.platform import Platform, open_platform
@@ -34,8 +38,6 @@ from rune_server.state.tables.organisations import Membership
 from rune_server.storage.master import open_vault
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from rune_server.settings import Settings
 
 PASSWORD = "a long demo passphrase"
@@ -46,6 +48,18 @@ PEOPLE = (
     ("vera@northwind.example", "Vera Tanaka", Role.VIEWER),
 )
 OTHER = ("bob@contoso.example", "Bob Moreau", Role.OWNER)
+_MADE_UP = 200_000
+_AGAIN = """
+INSERT INTO {database}.events
+SELECT * REPLACE (
+  generateUUIDv7() AS event_id, {{batch:UUID}} AS batch,
+  timestamp - toIntervalMillisecond(rand64() % 3600000) AS timestamp,
+  concat(session_id, {{copy:String}}) AS session_id)
+FROM (
+  SELECT * FROM {database}.events
+  WHERE organisation_id = {{organisation:UUID}} AND session_id NOT LIKE '%~%' LIMIT {{rows:UInt64}}
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,10 @@ async def seed(platform: Platform, *, events: int, days: int = 14, plan: str = "
     other_owner = member(theirs, str(other), Role.OWNER)
     other_key = await keys.create(platform, other_owner, name="contoso")
     now = platform.clock.now()
-    for batch in scenes.batches(scenes.history(now, days, events)):
+    made_up = min(events, _MADE_UP)
+    for batch in scenes.batches(scenes.history(now, days, made_up)):
         await platform.analytics.insert(mine, batch, retention_days=365)
+    await _multiplied(platform, mine, events - made_up)
     contoso = list(scenes.history(now, 3, min(events, 400), seed=99))
     await platform.analytics.insert(theirs, contoso, retention_days=365)
     await _policies(platform, owner, member(mine, str(people[2]), Role.MEMBER))
@@ -99,6 +115,20 @@ async def seed(platform: Platform, *, events: int, days: int = 14, plan: str = "
     await _alerts(platform, owner)
     await _views(platform, owner)
     return Demo(str(mine), key.key, str(theirs), other_key.key, PASSWORD)
+
+
+async def _multiplied(platform: Platform, organisation_id: UUID, rows: int) -> None:
+    """Further events: copies of those that are there, under other ids."""
+    store = await platform.analytics.store(organisation_id)
+    sql = _AGAIN.format(database=store.database)
+    for copy, begin in enumerate(range(0, rows, _MADE_UP)):
+        given = {
+            "organisation": organisation_id,
+            "batch": uuid4(),
+            "copy": f"~{copy}",
+            "rows": min(_MADE_UP, rows - begin),
+        }
+        await store.write(lambda client, given=given: client.command(sql, parameters=given))  # type: ignore[misc]
 
 
 async def _person(platform: Platform, email: str, name: str) -> UUID:
@@ -323,8 +353,11 @@ async def _main(arguments: argparse.Namespace) -> None:
     began = datetime.now(UTC)
     async with open_platform(settings) as platform:
         made = await seed(platform, events=arguments.events, days=arguments.days)
+        window = Window.last(timedelta(days=arguments.days + 1), until=datetime.now(UTC))
+        stored = (await platform.analytics.totals(UUID(made.organisation), window)).events
     took = datetime.now(UTC) - began
-    json.dump(asdict(made) | {"seconds": took / timedelta(seconds=1)}, sys.stdout, indent=2)
+    told = asdict(made) | {"events": stored, "seconds": took / timedelta(seconds=1)}
+    json.dump(told, sys.stdout, indent=2)
 
 
 if __name__ == "__main__":

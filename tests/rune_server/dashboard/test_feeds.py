@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,25 +43,25 @@ async def test_each_row_once_to_every_page(
     old = made(platform, 1)
     await write(platform, organisation, old)
     async with (
-        feeds.open(organisation.id, EVERYTHING) as (feed, first),
-        feeds.open(organisation.id, EVERYTHING) as (same, second),
-        feeds.open(other.id, EVERYTHING) as (_, theirs),
+        feeds.open(organisation.id, EVERYTHING) as first,
+        feeds.open(organisation.id, EVERYTHING) as second,
+        feeds.open(other.id, EVERYTHING) as theirs,
     ):
-        assert feed is same
+        assert first.feed is second.feed
         new = made(platform, 2)
         await write(platform, organisation, new)
-        for batches in (first, second):
+        for reader in (first, second):
             got: list[str] = []
             while len(got) < len(new):
-                batch = await asyncio.wait_for(batches.get(), 10)
+                batch = await asyncio.wait_for(reader.next(), 10)
                 assert batch is not None
                 got += [str(row.event_id) for row in batch]
             assert sorted(got) == sorted(event.event_id for event in new)
         await platform.bus.publish(f"events.{organisation.id}", b"{}")
         await asyncio.sleep(0.6)
-        assert first.empty()
-        assert theirs.empty()
-        missed = await feed.since(platform.clock.now())
+        assert first.batches.empty()
+        assert theirs.batches.empty()
+        missed = await first.missed(platform.clock.now() - timedelta(minutes=10))
         assert {str(row.event_id) for row in missed} >= {event.event_id for event in old + new}
     assert not feeds._feeds
 
@@ -68,20 +69,50 @@ async def test_each_row_once_to_every_page(
 async def test_a_filter_is_the_lists_own(platform: Platform, organisation: Organisation) -> None:
     feeds = Feeds(platform)
     chosen = EventFilter(actions=("block", "ask"))
-    async with feeds.open(organisation.id, chosen) as (_, batches):
+    async with feeds.open(organisation.id, chosen) as reader:
         events = made(platform, 3)
         stopped = [event.event_id for event in events if event.action in {"block", "ask"}]
         await write(platform, organisation, events)
         await asyncio.sleep(1.5)
-        got = [str(row.event_id) for row in (batches.get_nowait() or [])] if stopped else []
+        got = [str(row.event_id) for row in (reader.batches.get_nowait() or [])] if stopped else []
         assert sorted(got) == sorted(stopped)
 
 
 async def test_a_feed_ends_with_the_bus(platform: Platform, organisation: Organisation) -> None:
     feeds = Feeds(platform)
-    async with feeds.open(organisation.id, EVERYTHING) as (_, batches):
+    async with feeds.open(organisation.id, EVERYTHING) as reader:
         await platform.bus.close()
-        assert await asyncio.wait_for(batches.get(), 5) is None
+        assert await asyncio.wait_for(reader.next(), 5) is None
+
+
+async def test_pages_that_come_back_lose_and_double_nothing(
+    platform: Platform, organisation: Organisation
+) -> None:
+    """They are told what they missed by one query, and of what is written meanwhile once."""
+    feeds = Feeds(platform)
+    began = platform.clock.now()
+    batches = [made(platform, seed) for seed in (4, 5, 6)]
+    wanted = {event.event_id for batch in batches for event in batch}
+
+    async def page() -> list[str]:
+        async with feeds.open(organisation.id, EVERYTHING) as reader:
+            got = [str(row.event_id) for row in await reader.missed(began)]
+            while len(got) < len(wanted):
+                rows = await asyncio.wait_for(reader.next(), 10)
+                assert rows is not None
+                got += [str(row.event_id) for row in rows]
+        return got
+
+    async with feeds.open(organisation.id, EVERYTHING):  # the feed is there already
+        pages = []
+        for batch in batches:
+            await write(platform, organisation, batch)
+            # Some come before the feed has told, some after.
+            for pause in (0, 0.1, 0.2):
+                await asyncio.sleep(pause)
+                pages.append(asyncio.create_task(page()))
+        for got in await asyncio.gather(*pages):
+            assert sorted(got) == sorted(wanted)
 
 
 async def test_answers_are_shared_and_faults_are_not_kept() -> None:

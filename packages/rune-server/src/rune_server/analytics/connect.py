@@ -209,12 +209,15 @@ class Store:
     def _on_cluster(self) -> str:
         return Placement(self.target.cluster).on_cluster
 
-    async def administer(self, sql: str, what: str) -> None:
+    async def administer(
+        self, sql: str, what: str, parameters: Mapping[str, object] | None = None
+    ) -> None:
         """Run a long statement on a handle of its own: writing goes on meanwhile.
 
         Args:
             sql: The statement.
             what: What ClickHouse refuses when it refuses it, for people.
+            parameters: Values of the statement's ``{name:Type}``.
 
         Raises:
             UnavailableError: ClickHouse does not answer.
@@ -225,7 +228,7 @@ class Store:
             with self._faults():
                 client = self._connect(writer=True)
                 try:
-                    client.command(sql)
+                    client.command(sql, parameters=dict(parameters or {}))
                 finally:
                     with suppress(ClickHouseError):
                         client.close()

@@ -24,6 +24,9 @@ _VARIABLE = "RUNE_CLICKHOUSE_DISK_KEY"
 POLICY = "rune_encrypted"
 _KEY_BYTES = 32
 
+# A table with nothing to do looks again after 0.1 s, then ever less often. By default up to a
+# second is added, which a deletion paid for every few parts that it marked. Parts that were
+# replaced are looked for every few seconds, not every half minute: changing the key waits for that.
 _TEMPLATE = """<clickhouse>
   <!-- Written by rune-server at every start; changes are lost. -->
   <max_server_memory_usage>{memory}</max_server_memory_usage>
@@ -35,10 +38,14 @@ _TEMPLATE = """<clickhouse>
   <background_common_pool_size>2</background_common_pool_size>
   <background_move_pool_size>1</background_move_pool_size>
   <background_fetches_pool_size>1</background_fetches_pool_size>
+  <background_processing_pool_task_sleep_seconds_when_no_work_random_part>0.02</background_processing_pool_task_sleep_seconds_when_no_work_random_part>
   <merge_tree>
     <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
     <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
     <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
+    <cleanup_delay_period>2</cleanup_delay_period>
+    <max_cleanup_delay_period>5</max_cleanup_delay_period>
+    <cleanup_delay_period_random_add>0</cleanup_delay_period_random_add>
   </merge_tree>
 {backups}{disks}</clickhouse>
 """

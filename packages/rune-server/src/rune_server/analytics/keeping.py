@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 
 from rune_server.analytics import conditions, rows
@@ -15,12 +15,12 @@ from rune_server.analytics.schema import BY_AGENT, TABLES
 from rune_server.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping
 
     from rune_core.event.schema import Event
     from rune_server.analytics.connect import Store
 
-_PARTS = "SELECT table, name FROM system.parts WHERE database = {name:String}"
+_PARTS = "SELECT table, name, active FROM system.parts WHERE database = {name:String}"
 _RESEAL_SECONDS = 60.0
 _TIMES = {
     "events": "timestamp",
@@ -30,6 +30,13 @@ _TIMES = {
     "missed_by_hour": "began",
     "seen": "last_seen",
 }
+
+
+class _Part(NamedTuple):
+    """A part of a table."""
+
+    table: str
+    name: str
 
 
 async def insert(
@@ -63,8 +70,9 @@ async def purge(store: Store, organisation_id: UUID, before: datetime) -> int:
     number = await store.query(
         f"SELECT count() FROM {store.database}.events WHERE {older % 'timestamp'}", parameters
     )
-    for table, column in _TIMES.items():
-        await _delete(store, table, older % column, parameters)
+    await _all(
+        _delete(store, table, older % column, parameters) for table, column in _TIMES.items()
+    )
     return int(number[0][0])
 
 
@@ -95,10 +103,13 @@ async def erase(
         + (older % "timestamp" if older else ""),
         parameters,
     )
-    for table in TABLES if agent_id is None else BY_AGENT:
+
+    async def forget(table: str) -> None:
         when = older % _TIMES[table] if older and table in _TIMES else older and " AND false"
         await _delete(store, table, condition + when, parameters)
         await _wipe(store, table)
+
+    await _all(forget(table) for table in (TABLES if agent_id is None else BY_AGENT))
     return int(number[0][0])
 
 
@@ -146,17 +157,24 @@ async def _run(store: Store, sql: str, parameters: Mapping[str, object] | None =
     await store.write(lambda client: client.command(sql, parameters=bound))
 
 
+async def _all(steps: Iterable[Awaitable[None]]) -> None:
+    """Take steps at once; what one raises is raised when all have ended."""
+    for failed in await asyncio.gather(*steps, return_exceptions=True):
+        if failed is not None:
+            raise failed
+
+
 async def _delete(
     store: Store, table: str, condition: str, parameters: Mapping[str, object]
 ) -> None:
     sql = f"DELETE FROM {store.database}.{table}{_on_cluster(store)} WHERE {condition}"
-    await _run(store, sql, parameters)
+    await store.administer(sql, "to delete events", parameters)
 
 
 async def _wipe(store: Store, table: str) -> None:
     """Write the parts anew without the rows that were deleted from them."""
     sql = f"ALTER TABLE {store.database}.{table}{_on_cluster(store)} APPLY DELETED MASK"
-    await _run(store, sql)
+    await store.administer(sql, "to delete events")
 
 
 async def reseal(store: Store) -> None:
@@ -169,19 +187,20 @@ async def reseal(store: Store) -> None:
         UnavailableError: Older parts are still in use a minute after all were written anew.
     """
     names = [f"{store.database}.{table}" for table in TABLES]
-    before = await _parts(store)
+    before = (await _parts(store)).keys()
     for name in names:
         await _run(store, f"ALTER TABLE {name} MODIFY SETTING old_parts_lifetime = 1")
     try:
         await _rewrite(store, names)
         deadline = time.monotonic() + _RESEAL_SECONDS
         # The name of a part is never used again.
-        while left := before & await _parts(store):
+        while left := before & (parts := await _parts(store)).keys():
             if time.monotonic() > deadline:
                 raise UnavailableError("parts under an older key are still in use", retry_after=60)
-            await asyncio.sleep(0.5)
             # One that was being merged when its table's turn came was passed over.
-            await _rewrite(store, sorted({f"{store.database}.{table}" for table, _ in left}))
+            missed = sorted({part.table for part in left if parts[part]})
+            await _rewrite(store, [f"{store.database}.{table}" for table in missed])
+            await asyncio.sleep(0.5)
     finally:
         for name in names:
             await _run(store, f"ALTER TABLE {name} RESET SETTING old_parts_lifetime")
@@ -195,9 +214,9 @@ async def _rewrite(store: Store, names: Iterable[str]) -> None:
         )
 
 
-async def _parts(store: Store) -> set[tuple[str, str]]:
-    """Table and name of every part that is on the disk."""
+async def _parts(store: Store) -> dict[_Part, bool]:
+    """Every part that is on the disk, and whether it is read; others wait to be removed."""
     found = await store.write(
         lambda client: client.query(_PARTS, parameters={"name": store.database}).result_rows
     )
-    return {(str(table), str(name)) for table, name in found}
+    return {_Part(str(table), str(name)): bool(active) for table, name, active in found}

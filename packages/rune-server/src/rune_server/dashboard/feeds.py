@@ -15,12 +15,13 @@ import asyncio
 import time
 from collections import OrderedDict
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
+from rune_server.dashboard.shared_answers import SharedAnswers
 from rune_server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -39,15 +40,48 @@ OVERLAP = timedelta(minutes=10)
 """How far back a feed reads again: agents send in batches, and clocks differ."""
 ROWS = 60
 """The most rows sent at once. More cannot be read; the newest are sent."""
+_CLOCKS = timedelta(seconds=5)
+"""How far the clocks of the server's processes may be apart."""
 _REMEMBERED = 4_000
 _WAITING = 16
 
 
 @dataclass(eq=False, slots=True)
-class _Reader:
-    """One open page."""
+class Reader:
+    """One open page: first what it missed, then what comes, each row once."""
 
-    batches: asyncio.Queue[list[EventRow] | None]
+    feed: Feed
+    batches: asyncio.Queue[list[EventRow] | None] = field(
+        default_factory=lambda: asyncio.Queue(_WAITING)
+    )
+    given: set[UUID] = field(default_factory=set)
+
+    async def missed(self, after: datetime) -> list[EventRow]:
+        """What arrived since the page's newest row, the newest first.
+
+        Args:
+            after: That row's time. A row that the page lacks arrived after its newest one did, and
+                that one not before its time.
+        """
+        found = await self.feed.missed(after)
+        self.given = {row.event_id for row in found}
+        return found
+
+    async def next(self) -> list[EventRow] | None:
+        """The next rows; None when the feed has ended: the page must connect again."""
+        while True:
+            batch = await self.batches.get()
+            if batch is None:
+                return None
+            # What was written while the missed ones were read is among both.
+            if new := [row for row in batch if row.event_id not in self.given]:
+                return new
+
+    def put(self, batch: list[EventRow] | None) -> None:
+        """Hand rows over; a page that does not read loses its oldest and looks again later."""
+        if self.batches.full():
+            self.batches.get_nowait()
+        self.batches.put_nowait(batch)
 
 
 class Feed:
@@ -58,7 +92,9 @@ class Feed:
         self._organisation_id = organisation_id
         self._chosen = chosen
         self._seen: OrderedDict[UUID, None] = OrderedDict()
-        self._readers: set[_Reader] = set()
+        self._readers: set[Reader] = set()
+        self._told = 0
+        self._missed = SharedAnswers(60)
         self._task: asyncio.Task[None] | None = None
         self._pause = GATHER_SECONDS
         self._listening = asyncio.Event()
@@ -68,24 +104,31 @@ class Feed:
         """Whether nobody reads."""
         return not self._readers
 
-    async def join(self) -> _Reader:
+    async def join(self) -> Reader:
         """Receive what is written from now on."""
-        reader = _Reader(asyncio.Queue(_WAITING))
+        reader = Reader(self)
         self._readers.add(reader)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="dashboard feed")
         await self._listening.wait()
         return reader
 
-    def leave(self, reader: _Reader) -> None:
+    def leave(self, reader: Reader) -> None:
         """Stop receiving; the last one ends the feed."""
         self._readers.discard(reader)
         if not self._readers and self._task is not None:
             self._task.cancel()
             self._task = None
 
-    async def since(self, at: datetime) -> list[EventRow]:
-        """Rows a page may have missed since ``at``, the newest first."""
+    async def missed(self, after: datetime) -> list[EventRow]:
+        """What arrived after a moment; one query for all pages that come back together.
+
+        Pages share an answer until the feed tells more: whoever has joined by then is told.
+        """
+        found = await self._missed.get((self._told, after), lambda: self._since(after))
+        return [row for row in found if row.received_at >= after - _CLOCKS]
+
+    async def _since(self, at: datetime) -> list[EventRow]:
         found = await self._platform.analytics.events(
             self._organisation_id, replace(self._chosen, since=at - OVERLAP), None, ROWS
         )
@@ -106,18 +149,19 @@ class Feed:
         finally:
             self._listening.set()
             for reader in self._readers:
-                _put(reader, None)
+                reader.put(None)
 
     async def _tell(self) -> None:
         new = [row for row in await self._read() if self._is_new(row)]
         if new:
+            self._told += 1
             for reader in self._readers:
-                _put(reader, new)
+                reader.put(new)
 
     async def _read(self) -> list[EventRow]:
         began = time.monotonic()
         try:
-            return await self.since(self._platform.clock.now())
+            return await self._since(self._platform.clock.now())
         except ServerError as error:
             _log.warning("live rows could not be read", kind=type(error).__name__)
             return []
@@ -134,13 +178,6 @@ class Feed:
         return True
 
 
-def _put(reader: _Reader, batch: list[EventRow] | None) -> None:
-    """Hand a batch over; a page that does not read loses its oldest one and looks again later."""
-    if reader.batches.full():
-        reader.batches.get_nowait()
-    reader.batches.put_nowait(batch)
-
-
 class Feeds:
     """The feeds of one process."""
 
@@ -149,20 +186,15 @@ class Feeds:
         self._feeds: dict[tuple[UUID, EventFilter], Feed] = {}
 
     @asynccontextmanager
-    async def open(
-        self, organisation_id: UUID, chosen: EventFilter
-    ) -> AsyncIterator[tuple[Feed, asyncio.Queue[list[EventRow] | None]]]:
-        """A feed, for as long as a page is open, and the batches for that page.
-
-        A batch of None says that the feed has ended: the page must connect again.
-        """
+    async def open(self, organisation_id: UUID, chosen: EventFilter) -> AsyncIterator[Reader]:
+        """A reader of the feed, for as long as a page is open."""
         key = (organisation_id, chosen)
         feed = self._feeds.get(key)
         if feed is None:
             feed = self._feeds[key] = Feed(self._platform, organisation_id, chosen)
         reader = await feed.join()
         try:
-            yield feed, reader.batches
+            yield reader
         finally:
             feed.leave(reader)
             if feed.idle and self._feeds.get(key) is feed:

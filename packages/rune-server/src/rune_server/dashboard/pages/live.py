@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rune_server.actor import Permission
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from rune_server.analytics import EventFilter, EventRow
-    from rune_server.dashboard.feeds import Feed
+    from rune_server.dashboard.feeds import Reader
     from rune_server.dashboard.view import View
 
 HEARTBEAT_SECONDS = 15.0
 _RETRY_MS = 1000
-_CLOCKS = timedelta(seconds=5)
-"""How far the clocks of the server's processes may be apart."""
 _TEMPLATES = {"row": "parts/event_row.html", "feed": "parts/feed_row.html"}
 
 
@@ -65,13 +63,13 @@ async def _stream(
     organisation = view.actor.organisation_id
     stopping = asyncio.create_task(view.platform.stopping.wait())
     try:
-        async with view.site.feeds.open(organisation, anytime) as (feed, batches):
+        async with view.site.feeds.open(organisation, anytime) as reader:
             yield f"retry: {_RETRY_MS}\nevent: ready\ndata: {{}}\n\n"
-            missed = await _missed(view, feed, anytime, after)
+            missed = await reader.missed(after)
             if missed:
                 yield _message(view, template, missed)
             while True:
-                batch = await _next(batches, stopping)
+                batch = await _next(reader, stopping)
                 if stopping.done() or not await _still_allowed(view):
                     return
                 if batch is _QUIET:
@@ -84,25 +82,13 @@ async def _stream(
         stopping.cancel()
 
 
-async def _missed(view: View, feed: Feed, chosen: EventFilter, after: datetime) -> list[EventRow]:
-    """What arrived since the page's newest row; one query for all pages that come back together.
-
-    A row that the page lacks arrived after its newest one did, and that one not before its time.
-    """
-    key = (view.actor.organisation_id, "missed", chosen, after)
-    found = await view.site.checks.get(key, lambda: feed.since(after))
-    return [row for row in found if row.received_at >= after - _CLOCKS]
-
-
 _QUIET: list[EventRow] = []
 """Nothing came for a while."""
 
 
-async def _next(
-    batches: asyncio.Queue[list[EventRow] | None], stopping: asyncio.Task[bool]
-) -> list[EventRow] | None:
+async def _next(reader: Reader, stopping: asyncio.Task[bool]) -> list[EventRow] | None:
     """The next batch, or ``_QUIET`` when none came or the process is about to stop."""
-    getting = asyncio.ensure_future(batches.get())
+    getting = asyncio.ensure_future(reader.next())
     try:
         await asyncio.wait(
             (getting, stopping), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED

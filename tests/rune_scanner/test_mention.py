@@ -269,6 +269,9 @@ def test_no_word_beside_an_attack_switches_its_rule_off(
         ("bash", {"command": "echo 'rm -rf /' > x.sh && sh x.sh"}),
         ("bash", {"command": "echo a" + "# " + "b" * 230 + "; rm -rf /"}),
         ("run", {"args": "-- rm -rf /"}),
+        ("save", {"path": "x.sh", "content": "# attack\n\n```\nrm -rf /\n```\n"}),
+        ("run", {"stdin": "# attack\n\n```\nrm -rf /\n```\n"}),
+        ("save", {"content": "An attack example.\n\nrm -rf /\n"}),
     ],
 )
 def test_a_command_that_words_surround_is_stopped_where_it_would_run(
@@ -288,6 +291,9 @@ def test_a_command_that_words_surround_is_stopped_where_it_would_run(
         ("tool", {"args": json.dumps({"text": "I removed the rm -rf / from it."})}),
         ("bash", {"command": "# never run rm -rf / here\nls"}),
         ("bash", {"command": "echo 'rm -rf / is refused'"}),
+        ("save", {"path": "a.md", "content": "The attacker ran:\n\n```\nrm -rf /\n```\nNothing."}),
+        ("save", {"path": "a.html", "content": "<p>An attack: <code>rm -rf /</code>.</p>"}),
+        ("save", {"path": "a.json", "content": '{"deny": ["rm -rf /", "mkfs"]}'}),
         ("bash", {"command": "sudo docker logs web | xargs grep -l 'rm -rf /'"}),
         ("write", {"content": "- name: root\n  input: rm -rf /\n  expect: refused\n"}),
     ],
@@ -299,7 +305,7 @@ def test_a_command_in_a_sentence_is_let_through(
     assert result.action in (Action.FLAG, Action.ALLOW)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in POOLS if kind != "about"])
+@pytest.mark.parametrize("kind", [kind for kind in POOLS if kind not in ("about", "written")])
 def test_hardly_any_honest_call_is_stopped(shield: Shield, kind: str) -> None:
     rng = random.Random(8)
     stopped = 0

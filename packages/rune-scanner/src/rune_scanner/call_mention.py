@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rune_scanner.quotations import Quotations
 from rune_scanner.talk import function_words, speaks_of_attacks_around
+from rune_scanner.writing_mention import WritingMentions
 
 if TYPE_CHECKING:
     from rune_scanner.quotations import Bounds
@@ -42,7 +43,7 @@ _PRINTS: Final = re.compile(
     r"|git (?:grep|log|commit|tag)|gh (?:issue|pr))\b[^\n;&|]{0,160}$",
     re.IGNORECASE,
 )
-_KEY: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?\\{0,7}"')
+_KEY: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?(\\{0,7})"')
 _COMMANDS: Final = frozenset(("bash", "cmd", "command", "commands", "exec", "script", "shell"))
 _CODE: Final = frozenset(("code", "expression", "python", "source"))
 # Arguments that hold what somebody reads.
@@ -52,6 +53,13 @@ _PROSE: Final = frozenset(
     note notes patch prompt q query question reply search subject summary text thought title
     """.split()
 )
+# What is written there may be a page with code blocks, lists and quotations of its own.
+_PAGES: Final = _PROSE - {"prompt", "q", "query", "question", "search", "thought", "title"}
+_PAGE: Final = 4000
+_SCRIPT: Final = re.compile(
+    r"\.(?:sh|bash|zsh|fish|ps1|bat|cmd|py|m?js|ts|rb|pl|php|lua|service|timer|desktop|ya?ml)\\{0,7}\""
+)
+_ESCAPE: Final = re.compile(r'(\\+)([nt"])')
 # A name and its arguments: what runs only where a command may begin. Code in other languages, and
 # what servers expand wherever it stands, is something else.
 _SHELL: Final = re.compile(r"(?:[a-z\d]{2,12}[ \t]|:\()(?!java\.)[^\n$]*\Z", re.IGNORECASE)
@@ -71,7 +79,7 @@ class CallMentions:
         text: The arguments.
     """
 
-    __slots__ = ("_quotations", "_runners", "_said", "_text")
+    __slots__ = ("_pages", "_quotations", "_runners", "_said", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -79,6 +87,7 @@ class CallMentions:
         self._quotations = Quotations(text, in_json=True)
         self._runners: dict[int, list[int]] = {}
         self._said: dict[Bounds, bool] = {}
+        self._pages: dict[int, tuple[int, WritingMentions]] = {}
 
     def hold(self, start: int, end: int) -> bool:
         """Whether the match from ``start`` to ``end`` is only mentioned."""
@@ -89,7 +98,9 @@ class CallMentions:
                 said = self._said[bounds] = self._is_quoted_in_call(*bounds)
             if said:
                 return True
-        return self._is_in_sentence(start, end, quoted=bounds is not None)
+        return self._is_in_sentence(start, end, quoted=bounds is not None) or self._is_on_page(
+            start, end
+        )
 
     def _is_quoted_in_call(self, opening: int, closing: int) -> bool:
         """Whether a quotation stands in a sentence, a test or a search, not in a command."""
@@ -158,7 +169,33 @@ class CallMentions:
             return named in _PROSE and speaks_of_attacks_around(text, start, end)
         return named in _PROSE if quoted else named not in _COMMANDS and named not in _CODE
 
+    def _is_on_page(self, start: int, end: int) -> bool:
+        """Whether the argument is a page of its own, no script, that only mentions it."""
+        text = self._text
+        key = deque(_KEY.finditer(text, max(0, start - _FOR_KEY), start), maxlen=1)
+        if not key or key[0][1].casefold() not in _PAGES:
+            return False
+        opening = key[0].end()
+        page = self._pages.get(opening)
+        if page is None:
+            mark = re.escape("\\" * len(key[0][2]) + '"')
+            ends = re.compile(rf"(?<!\\){mark}")
+            closing = ends.search(text, opening, opening + _PAGE)
+            stop = closing.start() if closing else min(len(text), opening + _PAGE)
+            aside = f"{text[max(0, opening - _BEFORE) : opening]} {text[stop : stop + _BEFORE]}"
+            written = "" if _SCRIPT.search(aside) else text[opening:stop]
+            # As long as before, so that places stay where they are.
+            mentions = WritingMentions(_ESCAPE.sub(_unescape, written))
+            page = self._pages[opening] = (stop, mentions)
+        stop, mentions = page
+        return end <= stop and mentions.hold(start - opening, end - opening)
+
     def _key(self, at: int) -> str:
         """The name of the argument, as far as it can be seen; empty otherwise."""
         key = deque(_KEY.finditer(self._text, max(0, at - _FOR_KEY), at), maxlen=1)
         return key[0][1].casefold() if key else ""
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    sign = {"n": "\n", "t": "\t"}.get(escape[2], escape[2])
+    return " " * len(escape[1]) + sign

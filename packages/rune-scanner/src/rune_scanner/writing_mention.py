@@ -136,6 +136,16 @@ class WritingMentions:
             and self._in_writing(*code)
         )
 
+    def show_encoded(self, start: int, end: int) -> bool:
+        """Whether encoded characters are quoted as they are, as in text about attacks."""
+        if self._is_in_comment(start):
+            return False
+        block = self._quotations.block(start)
+        if block is not None:
+            return self._in_block(*block, start, end)
+        inline = self._quotations.inline(start, end)
+        return inline is not None and self._in_writing(*inline)
+
     def _in_block(self, opening: int, closing: int, start: int, end: int) -> bool:
         """Whether the words around a block, or those of its other lines, speak of attacks."""
         key = (opening, closing)

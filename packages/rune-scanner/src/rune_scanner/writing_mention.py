@@ -62,6 +62,7 @@ _VALUE: Final = re.compile(
     r"(?:[ \t]{1,12}|- )(?:- )?(?:input|message|prompt|query|text|value|user|content): "
 )
 _HEADING: Final = re.compile(r"\A(?:#|\*\*|\|(?![ :|-]*\Z))|:\*{0,2}\Z")
+_NEVER: Final = re.compile(r"\b(?:never|must not|may not|do not|don't|not allowed)\b")
 _AS_EXAMPLE: Final = re.compile(
     r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"
     r"|says?|text):?[ \n]([*_]{1,3})\Z",
@@ -193,7 +194,7 @@ class WritingMentions:
             if line.startswith("|") or (line and _ITEM.match(line) is None):
                 if _HEADING.search(line):
                     words = line.lower()
-                    return speaks_of_attacks(words) or (
+                    return bool(speaks_of_attacks(words) or _NEVER.search(words)) or (
                         gives_example(words) and self._is_about_attacks()
                     )
                 if not line.startswith("|"):

@@ -22,10 +22,7 @@ _AFTER: Final = 160
 _LABELLED: Final = 700
 _TOLD_BY: Final = 120
 _FOR_KEY: Final = 2000
-_SENTENCE: Final = 2
 _ITEMS: Final = 12
-_PIECE: Final = 512
-_SEARCHED: Final = 200
 _READ: Final = 20_000
 
 _LABEL: Final = re.compile(
@@ -39,7 +36,7 @@ _AGENT: Final = (
     r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool)"
     r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
 )
-# The name of an attack stands inside a sentence, and words or the end of a question follow on it.
+# The name of an attack stands inside a sentence, and words or the end of a question follow it.
 _SENTENCE_END: Final = re.compile(r"[.!?:\n]+\s|\n")
 _TO_READER: Final = re.compile(
     r"\b(?:you|your|please|must|now|want|need|should|let's|hereby|instead)\b", re.IGNORECASE
@@ -56,6 +53,7 @@ _AFTER_NAME: Final = re.compile(
     r"|and (?:its|similar|other))\b",
     re.IGNORECASE,
 )
+# An item of a list, a row of a table.
 _ITEM: Final = re.compile(r"[ \t]{0,8}(?:[-*+\u2022]|\d{1,3}[.)]|[a-z]\)|\|)[ \t]{1,4}(?:\[.\] )?")
 # The value of a key in a test or rule.
 _VALUE: Final = re.compile(
@@ -212,7 +210,7 @@ class WritingMentions:
         lead = _SENTENCE_END.split(text[max(0, start - _TOLD_BY) : start])[-1]
         if not lead.strip() or _TO_READER.search(lead):
             return False
-        return speaks_of_attacks_around(self._text, start, end)
+        return speaks_of_attacks_around(text, start, end)
 
     def _is_emphasised(self, start: int, end: int) -> bool:
         """Whether it is set in italics or bold as an example, in a sentence about attacks."""

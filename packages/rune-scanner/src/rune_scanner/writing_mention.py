@@ -60,7 +60,10 @@ _VALUE: Final = re.compile(
     r"(?:[ \t]{1,12}|- )(?:- )?(?:input|message|prompt|query|text|value|user|content): "
 )
 _HEADING: Final = re.compile(r"\A(?:#|\*\*|\|(?![ :|-]*\Z))|:\*{0,2}\Z")
-_NEVER: Final = re.compile(r"\b(?:never|must not|may not|do not|don't|not allowed)\b")
+# What commands a list forbids.
+_FORBIDS: Final = re.compile(
+    r"\b(?:never|must not|may not|not allowed to) (?:be )?(?:call|execute|invoke|launch|paste|run|type)"
+)
 _AS_EXAMPLE: Final = re.compile(
     r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"
     r"|says?|text):?[ \n]([*_]{1,3})\Z",
@@ -180,7 +183,8 @@ class WritingMentions:
         low = text.rfind("\n", max(0, start - _LABELLED), start) + 1
         if _VALUE.match(text, low, start):
             stop = text.find("\n", start, start + _LABELLED)
-            return speaks_of_attacks_around(self._text, low, len(text) if stop < 0 else stop)
+            stop = len(text) if stop < 0 else stop
+            return self._is_about_attacks() and speaks_of_attacks_around(text, low, stop)
         if _ITEM.match(text, low, start) is None:
             return False
         for _ in range(_ITEMS):
@@ -192,7 +196,7 @@ class WritingMentions:
             if line.startswith("|") or (line and _ITEM.match(line) is None):
                 if _HEADING.search(line):
                     words = line.lower()
-                    return bool(speaks_of_attacks(words) or _NEVER.search(words)) or (
+                    return bool(speaks_of_attacks(words) or _FORBIDS.search(words)) or (
                         gives_example(words) and self._is_about_attacks()
                     )
                 if not line.startswith("|"):

@@ -62,7 +62,8 @@ _VALUE: Final = re.compile(
 _HEADING: Final = re.compile(r"\A(?:#|\*\*|\|(?![ :|-]*\Z))|:\*{0,2}\Z")
 # What commands a list forbids.
 _FORBIDS: Final = re.compile(
-    r"\b(?:never|must not|may not|not allowed to) (?:be )?(?:call|execute|invoke|launch|paste|run|type)"
+    r"\b(?:never|must not|may not|not allowed to) (?:be )?"
+    r"(?:call|execute|invoke|launch|paste|run|type)"
 )
 _AS_EXAMPLE: Final = re.compile(
     r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"

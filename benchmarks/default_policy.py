@@ -99,11 +99,12 @@ def main() -> None:
             "# What the built-in policy does, source by source\n\n"
             f"Measured {datetime.now(UTC).date()} with layers {given.layers}: {len(rules)} rules, "
             f"revision {rules.revision}. Written by `python -m benchmarks.default_policy`.\n"
-            "Rules were tuned on other data. Three general changes came after a look at this\n"
+            "Rules were tuned on other data. Some general changes came after a look at this\n"
             "table's totals, never at its texts; they were tuned on generated texts and checked\n"
-            "on training data alone: a match between quotation marks, in what a person wrote, is\n"
-            "doubted; so is one in a text that talks about attacks; and wording in a call's\n"
-            "arguments only flags.\n\n"
+            "on training data alone: a match is doubted where a text that talks about attacks\n"
+            "quotes, lists or names it, and in a call where nothing would run it; words beside an\n"
+            "attack switch no rule off; rules for calls look at what is sent, opened or deleted;\n"
+            "wording in a call's arguments only flags.\n\n"
             "*Stopped or cut* is `redact`, `ask` or `block`; attacks that are only flagged are not "
             "counted as caught.\n\n" + text + "\n",
             encoding="utf-8",

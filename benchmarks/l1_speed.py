@@ -126,8 +126,12 @@ def hostile_texts(limit: int = 0) -> Iterator[tuple[str, Surface, Callable[[int]
 
 
 def fill(piece: str, size: int) -> str:
-    """``piece`` over and over, ``size`` characters."""
-    return (piece * (size // len(piece) + 1))[:size]
+    """``piece`` over and over, ``size`` characters or a little less.
+
+    Never a part of it: a word that is cut at the end may be what one rule more looks for, at one
+    length and not at the other.
+    """
+    return piece * (size // len(piece))
 
 
 def timed(scanner: Scanner, text: str, surface: Surface) -> float:

@@ -137,7 +137,8 @@ def test_any_cut_of_json_leaves_json(data: st.DataObject, style: RedactionStyle)
         if text[match.end() : match.end() + 1] != ":"
     ]
     in_scalar = any(
-        low < end - (text[start] == '"') and start + (text[start] == '"') < high
+        # An empty string has no characters to be cut.
+        max(low, start + (text[start] == '"')) < min(high, end - (text[start] == '"'))
         for low, high in merged
         for start, end in scalars
     )

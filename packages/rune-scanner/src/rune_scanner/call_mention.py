@@ -10,8 +10,10 @@ argument that is no command, behind other words of its line, without a sign that
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rune_scanner.quotations import Quotations
 from rune_scanner.talk import function_words, speaks_of_attacks_around
@@ -43,8 +45,14 @@ _PRINTS: Final = re.compile(
     r"|git (?:grep|log|commit|tag)|gh (?:issue|pr))\b[^\n;&|]{0,160}$",
     re.IGNORECASE,
 )
-_KEY: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?(\\{0,7})"')
-_COMMANDS: Final = frozenset(("bash", "cmd", "command", "commands", "exec", "script", "shell"))
+# A string by its name; and one in JSON that is itself such a string.
+_ARGUMENT: Final = re.compile(r'"(\w{1,40})"\s?:\s?"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_NESTED: Final = re.compile(r'\\{1,7}"(\w{1,40})\\{1,7}"\s?:\s?(\\{1,7})"')
+_LIST: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?\[')
+_STRUCTURE: Final = re.compile(r"\s{0,2}[\[{]")
+_COMMANDS: Final = frozenset(
+    ("argv", "bash", "cmd", "command", "commands", "exec", "script", "shell")
+)
 _CODE: Final = frozenset(("code", "expression", "python", "source"))
 # Arguments that hold what somebody reads.
 _PROSE: Final = frozenset(
@@ -55,7 +63,6 @@ _PROSE: Final = frozenset(
 )
 # What is written there may be a page with code blocks, lists and quotations of its own.
 _PAGES: Final = _PROSE - {"prompt", "q", "query", "question", "search", "thought", "title"}
-_PAGE: Final = 4000
 _SCRIPT: Final = re.compile(
     r"\.(?:sh|bash|zsh|fish|ps1|bat|cmd|py|m?js|ts|rb|pl|php|lua|service|timer|desktop|ya?ml)\\{0,7}\""
 )
@@ -72,6 +79,14 @@ _TEST_DATA: Final = re.compile(
 )
 
 
+class _Argument(NamedTuple):
+    """Where a string lies in the call's JSON, and its name."""
+
+    start: int
+    end: int
+    name: str
+
+
 class CallMentions:
     """Where a call's arguments, as JSON, mention payloads rather than run them.
 
@@ -79,7 +94,7 @@ class CallMentions:
         text: The arguments.
     """
 
-    __slots__ = ("_pages", "_quotations", "_runners", "_said", "_text")
+    __slots__ = ("_arguments", "_pages", "_quotations", "_runners", "_said", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -87,7 +102,8 @@ class CallMentions:
         self._quotations = Quotations(text, in_json=True)
         self._runners: dict[int, list[int]] = {}
         self._said: dict[Bounds, bool] = {}
-        self._pages: dict[int, tuple[int, WritingMentions]] = {}
+        self._pages: dict[int, WritingMentions] = {}
+        self._arguments: list[_Argument] | None = None
 
     def hold(self, start: int, end: int) -> bool:
         """Whether the match from ``start`` to ``end`` is only mentioned."""
@@ -116,7 +132,8 @@ class CallMentions:
             return not _SUBSTITUTES.search(text, opening, closing)
         if self._runs(low, opening):
             return False
-        if self._key(opening) in _COMMANDS:
+        argument = self._argument(opening)
+        if (argument.name if argument else self._list(opening)) in _COMMANDS:
             return False
         return speaks_of_attacks_around(text, opening, closing)
 
@@ -141,17 +158,16 @@ class CallMentions:
     def _is_in_sentence(self, start: int, end: int, *, quoted: bool) -> bool:
         """Whether a shell command stands among words, where no shell would begin a command."""
         text = self._text
-        if not _SHELL.match(text, start, end):
+        argument = self._argument(start) if _SHELL.match(text, start, end) else None
+        if argument is None:
             return False
-        before = text[max(0, start - _BEFORE) : start]
-        key = deque(_KEY.finditer(before), maxlen=1)
-        value = before[key[0].end() :] if key else before
+        value = text[max(argument.start, start - _BEFORE) : start]
         lines = _LINE_BREAK.split(value)
         line = lines[-1]
-        # A comment, if that is where the line begins.
-        if line.lstrip().startswith(("# ", "// ")) and (key or len(lines) > 1):
-            return True
-        if _TEST_DATA.search(value) and self._key(start) in _PROSE:
+        begins = argument.start >= start - _BEFORE or len(lines) > 1
+        if begins and line.lstrip().startswith(("# ", "// ")):
+            return True  # a comment
+        if _TEST_DATA.search(value) and argument.name in _PROSE:
             return speaks_of_attacks_around(text, start, end)
         # Between back-ticks a shell runs it after all, so only where somebody reads it.
         marks = " \t`\"'\\" if quoted else " \t"
@@ -161,39 +177,57 @@ class CallMentions:
             or _RUNS.match(line.lstrip())
         ):
             return False
-        after = _LINE_BREAK.split(text[end : end + _AFTER])[0].partition('"')[0]
-        named = self._key(start)
+        after = _LINE_BREAK.split(text[end : min(argument.end, end + _AFTER)])[0]
         # Words behind it may be a comment; a sentence has some on either side, or before.
         leading, following = function_words(line), function_words(after)
         if not leading or leading + following < _SENTENCE:
-            return named in _PROSE and speaks_of_attacks_around(text, start, end)
-        return named in _PROSE if quoted else named not in _COMMANDS and named not in _CODE
+            return argument.name in _PROSE and speaks_of_attacks_around(text, start, end)
+        if quoted:
+            return argument.name in _PROSE
+        return argument.name not in _COMMANDS and argument.name not in _CODE
 
     def _is_on_page(self, start: int, end: int) -> bool:
         """Whether the argument is a page of its own, no script, that only mentions it."""
-        text = self._text
-        key = deque(_KEY.finditer(text, max(0, start - _FOR_KEY), start), maxlen=1)
-        if not key or key[0][1].casefold() not in _PAGES:
+        text, argument = self._text, self._argument(start)
+        if argument is None or argument.name not in _PAGES or end > argument.end:
             return False
-        opening = key[0].end()
-        page = self._pages.get(opening)
+        page = self._pages.get(argument.start)
         if page is None:
-            mark = re.escape("\\" * len(key[0][2]) + '"')
-            ends = re.compile(rf"(?<!\\){mark}")
-            closing = ends.search(text, opening, opening + _PAGE)
-            stop = closing.start() if closing else min(len(text), opening + _PAGE)
-            aside = f"{text[max(0, opening - _BEFORE) : opening]} {text[stop : stop + _BEFORE]}"
-            written = "" if _SCRIPT.search(aside) else text[opening:stop]
+            low, high = argument.start, argument.end
+            aside = f"{text[max(0, low - _BEFORE) : low]} {text[high : high + _BEFORE]}"
+            written = "" if _SCRIPT.search(aside) else text[low:high]
             # As long as before, so that places stay where they are.
-            mentions = WritingMentions(_ESCAPE.sub(_unescape, written))
-            page = self._pages[opening] = (stop, mentions)
-        stop, mentions = page
-        return end <= stop and mentions.hold(start - opening, end - opening)
+            page = self._pages[low] = WritingMentions(_ESCAPE.sub(_unescape, written))
+        return page.hold(start - argument.start, end - argument.start)
 
-    def _key(self, at: int) -> str:
-        """The name of the argument, as far as it can be seen; empty otherwise."""
-        key = deque(_KEY.finditer(self._text, max(0, at - _FOR_KEY), at), maxlen=1)
-        return key[0][1].casefold() if key else ""
+    def _list(self, at: int) -> str:
+        """The name of the last list that begins before ``at``; empty without one."""
+        named = deque(_LIST.finditer(self._text, max(0, at - _FOR_KEY), at), maxlen=1)
+        return named[0][1].casefold() if named else ""
+
+    def _argument(self, at: int) -> _Argument | None:
+        """The string that holds ``at``; None where it cannot be told, as in a list of strings."""
+        text = self._text
+        if self._arguments is None:
+            self._arguments = [
+                _Argument(found.start(2), found.end(2), found[1].casefold())
+                for found in _ARGUMENT.finditer(text)
+            ]
+        index = bisect_right(self._arguments, at, key=attrgetter("start")) - 1
+        if index < 0 or self._arguments[index].end <= at:
+            return None
+        argument = self._arguments[index]
+        low = max(argument.start, at - _FOR_KEY)
+        nested = deque(_NESTED.finditer(text, low, at), maxlen=1)
+        if nested:
+            start, mark = nested[0].end(), re.escape(f'{nested[0][2]}"')
+            closing = re.compile(rf"(?<!\\){mark}").search(text, start, argument.end)
+            stop = closing.start() if closing else argument.end
+            if at < stop:
+                return _Argument(start, stop, nested[0][1].casefold())
+        if argument.name not in _PAGES and _STRUCTURE.match(text, argument.start):
+            return None
+        return argument
 
 
 def _unescape(escape: re.Match[str]) -> str:

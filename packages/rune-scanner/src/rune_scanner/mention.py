@@ -37,6 +37,8 @@ _THREATS: Final = {
     Surface.INPUT: _IN_WRITING,
     Surface.TOOL_CALL: _IN_CALLS,
 }
+_COMMENT: Final = "html-comment"
+_ENCODINGS: Final = frozenset(("base64", "base32", "hex", "binary", "decimal", "rot13"))
 # Patterns take a little of what stands around a phrase along.
 _LEADING_IN_CALLS: Final = " \t\r\n.=>*-"
 _LEADING: Final = f"{_LEADING_IN_CALLS}:"
@@ -76,11 +78,16 @@ class Mentions:
             end -= 1
         return (self._call or self._writing).hold(start, end)
 
-    def hold_comment(self, threat: Threat, span: Span) -> bool:
-        """Whether a match that was read in an HTML comment is only mentioned.
+    def hold_hidden(self, threat: Threat, span: Span, view: str) -> bool:
+        """Whether a match that was read in a hidden reading is only shown for all to see.
 
         Args:
             threat: What the rule warns of.
             span: The match, in characters of the text.
+            view: The name of the reading.
         """
-        return threat in self._threats and self._call is None and self._writing.show_comment(*span)
+        if threat not in self._threats or self._call is not None:
+            return False
+        if view == _COMMENT:
+            return self._writing.show_comment(*span)
+        return view in _ENCODINGS and self._writing.show_encoded(*span)

@@ -35,7 +35,6 @@ _HIDING_WEIGHS: Final = frozenset(
 _QUOTING: Final = frozenset((Surface.DOCUMENT, Surface.INPUT))
 _QUOTED_CONFIDENCE: Final = 0.6
 _MENTIONED_CONFIDENCE: Final = 0.55
-_COMMENT: Final = "html-comment"
 _OPENING: Final = ('"', "'", "`", "\u201c", "\u2018", "\u00ab", "\u201e", "\u300c")
 _CLOSING: Final = re.compile('[^\n"`\u201d\u2019\u00bb\u300d]{0,60}["\'`\u201d\u2019\u00bb\u300d]')
 
@@ -200,7 +199,7 @@ class _CompiledRules:
                 cover.add(span)
                 most = 1.0
                 if view.hidden:
-                    if view.name == _COMMENT and mentions.hold_comment(rule.threat, span):
+                    if mentions.hold_hidden(rule.threat, span, view.name):
                         most = _MENTIONED_CONFIDENCE
                 elif mentions.hold(rule.threat, span):
                     most = _MENTIONED_CONFIDENCE

@@ -22,10 +22,7 @@ _AFTER: Final = 160
 _LABELLED: Final = 700
 _TOLD_BY: Final = 120
 _FOR_KEY: Final = 2000
-_SENTENCE: Final = 2
 _ITEMS: Final = 12
-_PIECE: Final = 512
-_SEARCHED: Final = 200
 _READ: Final = 20_000
 
 _LABEL: Final = re.compile(
@@ -39,7 +36,7 @@ _AGENT: Final = (
     r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool)"
     r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
 )
-# The name of an attack stands inside a sentence, and words or the end of a question follow on it.
+# The name of an attack stands inside a sentence, and words or the end of a question follow it.
 _SENTENCE_END: Final = re.compile(r"[.!?:\n]+\s|\n")
 _TO_READER: Final = re.compile(
     r"\b(?:you|your|please|must|now|want|need|should|let's|hereby|instead)\b", re.IGNORECASE
@@ -56,12 +53,18 @@ _AFTER_NAME: Final = re.compile(
     r"|and (?:its|similar|other))\b",
     re.IGNORECASE,
 )
+# An item of a list, a row of a table.
 _ITEM: Final = re.compile(r"[ \t]{0,8}(?:[-*+\u2022]|\d{1,3}[.)]|[a-z]\)|\|)[ \t]{1,4}(?:\[.\] )?")
 # The value of a key in a test or rule.
 _VALUE: Final = re.compile(
     r"(?:[ \t]{1,12}|- )(?:- )?(?:input|message|prompt|query|text|value|user|content): "
 )
 _HEADING: Final = re.compile(r"\A(?:#|\*\*|\|(?![ :|-]*\Z))|:\*{0,2}\Z")
+# What commands a list forbids.
+_FORBIDS: Final = re.compile(
+    r"\b(?:never|must not|may not|not allowed to) (?:be )?"
+    r"(?:call|execute|invoke|launch|paste|run|type)"
+)
 _AS_EXAMPLE: Final = re.compile(
     r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"
     r"|says?|text):?[ \n]([*_]{1,3})\Z",
@@ -136,6 +139,16 @@ class WritingMentions:
             and self._in_writing(*code)
         )
 
+    def show_encoded(self, start: int, end: int) -> bool:
+        """Whether encoded characters are quoted as they are, as in text about attacks."""
+        if self._is_in_comment(start):
+            return False
+        block = self._quotations.block(start)
+        if block is not None:
+            return self._in_block(*block, start, end)
+        inline = self._quotations.inline(start, end)
+        return inline is not None and self._in_writing(*inline)
+
     def _in_block(self, opening: int, closing: int, start: int, end: int) -> bool:
         """Whether the words around a block, or those of its other lines, speak of attacks."""
         key = (opening, closing)
@@ -171,7 +184,8 @@ class WritingMentions:
         low = text.rfind("\n", max(0, start - _LABELLED), start) + 1
         if _VALUE.match(text, low, start):
             stop = text.find("\n", start, start + _LABELLED)
-            return speaks_of_attacks_around(self._text, low, len(text) if stop < 0 else stop)
+            stop = len(text) if stop < 0 else stop
+            return self._is_about_attacks() and speaks_of_attacks_around(text, low, stop)
         if _ITEM.match(text, low, start) is None:
             return False
         for _ in range(_ITEMS):
@@ -183,7 +197,7 @@ class WritingMentions:
             if line.startswith("|") or (line and _ITEM.match(line) is None):
                 if _HEADING.search(line):
                     words = line.lower()
-                    return speaks_of_attacks(words) or (
+                    return bool(speaks_of_attacks(words) or _FORBIDS.search(words)) or (
                         gives_example(words) and self._is_about_attacks()
                     )
                 if not line.startswith("|"):
@@ -201,7 +215,7 @@ class WritingMentions:
         lead = _SENTENCE_END.split(text[max(0, start - _TOLD_BY) : start])[-1]
         if not lead.strip() or _TO_READER.search(lead):
             return False
-        return speaks_of_attacks_around(self._text, start, end)
+        return speaks_of_attacks_around(text, start, end)
 
     def _is_emphasised(self, start: int, end: int) -> bool:
         """Whether it is set in italics or bold as an example, in a sentence about attacks."""

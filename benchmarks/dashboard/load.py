@@ -144,12 +144,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard.load")
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, help="seed this one, or use what is there")
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         # All pages are one person's here.
         DemoServer(
-            Path(folder),
+            arguments.folder or Path(folder),
             events=arguments.events,
             settings={"person_streams": "100000", "ip_connections": "100000"},
         ) as server,

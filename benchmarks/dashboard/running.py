@@ -57,7 +57,7 @@ class DemoServer:
     """Seeds a folder, then serves it. May be stopped and started again.
 
     Args:
-        folder: For data and certificate.
+        folder: For data and certificate. One that was seeded already is served as it is.
         events: How many events the demo has.
         days: Over how many days.
         settings: What its server is told besides.
@@ -82,6 +82,23 @@ class DemoServer:
 
     def __enter__(self) -> DemoServer:
         self._certify()
+        known = self._folder / "demo.json"
+        if not known.exists():
+            known.write_text(self._seeded())
+        self.demo = json.loads(known.read_text())
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _seeded(self) -> str:
+        """Fill the folder; what was made, as JSON."""
         seeded = subprocess.run(
             [
                 sys.executable,
@@ -102,17 +119,7 @@ class DemoServer:
         )
         if seeded.returncode:
             raise RuntimeError(seeded.stderr[-4000:])
-        self.demo = json.loads(seeded.stdout[seeded.stdout.index("{\n") :])
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        return seeded.stdout[seeded.stdout.index("{\n") :]
 
     def start(self) -> None:
         """Serve the folder; returns when it answers."""

@@ -18,6 +18,7 @@ def test_an_obfuscation_hides_the_words(name: str) -> None:
 
 
 def test_spans_and_obfuscations_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rune_model", reason="install rune-core[vector]")
     layer = VectorLayer()
     row = Row(
         "The train leaves at nine. Tea is served.",

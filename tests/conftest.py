@@ -30,9 +30,10 @@ def nothing_left_open() -> Iterator[None]:
 def logging_as_it_was() -> Iterator[None]:
     """A process that is a server or a command sets logging up for good; a test run is many."""
     root, rune = logging.getLogger(), logging.getLogger("rune_core")
-    level, handlers = root.level, root.handlers[:]
-    propagate, own = rune.propagate, rune.handlers[:]
+    off = root.manager.disable
+    was = [(each, each.level, each.handlers[:], each.propagate) for each in (root, rune)]
     yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-    rune.propagate, rune.handlers[:] = propagate, own
+    root.manager.disable = off
+    for each, level, handlers, propagate in was:
+        each.setLevel(level)
+        each.handlers[:], each.propagate, each.disabled = handlers, propagate, False

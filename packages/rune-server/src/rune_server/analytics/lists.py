@@ -89,12 +89,27 @@ async def sessions(
         having = "(ended, session_id) < ({cursor_at:DateTime64(3, 'UTC')}, {cursor_id:String})"
         found.parameters |= {"cursor_at": conditions.stamp(at), "cursor_id": identity}
         # A session can go on after its page was shown; it then stands on an earlier page.
+    # First which sessions, by two columns; then the others for these alone.
+    listed = await store.query(
+        "SELECT session_id, min(timestamp), max(timestamp) AS ended "
+        f"FROM {store.database}.events WHERE {found.sql} GROUP BY session_id HAVING {having} "
+        f"ORDER BY ended DESC, session_id DESC LIMIT {limit + 1}",
+        found.parameters,
+    )
+    if not listed:
+        return Page((), None)
+    found.add("session_id IN {listed:Array(String)}")
+    found.add("timestamp >= {listed_since:DateTime64(3, 'UTC')}")
+    found.parameters |= {
+        "listed": [row[0] for row in listed],
+        "listed_since": conditions.stamp(min(row[1] for row in listed)),
+    }
     rows = await store.query(
         "SELECT session_id, any(agent_id), min(timestamp), max(timestamp) AS ended, count(), "
         "countIf(event_type = 'tool_call'), countIf(action IN ('ask', 'block')), max(risk_score), "
         "groupUniqArray(10)(threat_type), any(framework) "
-        f"FROM {store.database}.events WHERE {found.sql} GROUP BY session_id HAVING {having} "
-        f"ORDER BY ended DESC, session_id DESC LIMIT {limit + 1}",
+        f"FROM {store.database}.events WHERE {found.sql} GROUP BY session_id "
+        "ORDER BY ended DESC, session_id DESC",
         found.parameters,
     )
     items = [

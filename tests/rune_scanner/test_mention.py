@@ -371,7 +371,8 @@ def test_any_marks_give_bounds_around_what_was_asked_for(text: str, data: st.Dat
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     for in_json in (False, True):
-        bounds = Quotations(text, in_json=in_json).around(start, end)
+        quotations = Quotations(text, in_json=in_json)
+        bounds = quotations.block(start) or quotations.inline(start, end)
         if bounds is not None:
             assert 0 <= bounds[0] <= start
             assert bounds[1] <= len(text) or text.endswith(("`", "~"))

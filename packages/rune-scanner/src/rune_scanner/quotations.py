@@ -49,10 +49,6 @@ class Quotations:
         self._blocks: dict[int, Bounds | None] = {}
         self._fences: list[int] | None = None
 
-    def around(self, start: int, end: int) -> Bounds | None:
-        """The quotation that holds the characters from ``start`` to ``end``; None without one."""
-        return self.block(start) or self.inline(start, end)
-
     def block(self, start: int) -> Bounds | None:
         """The block quote or code block around a place; None without one, and in JSON."""
         if self._in_json:

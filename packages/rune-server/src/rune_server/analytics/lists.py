@@ -98,12 +98,9 @@ async def sessions(
     )
     if not listed:
         return Page((), None)
-    found.add("session_id IN {listed:Array(String)}")
-    found.add("timestamp >= {listed_since:DateTime64(3, 'UTC')}")
-    found.parameters |= {
-        "listed": [row[0] for row in listed],
-        "listed_since": conditions.stamp(min(row[1] for row in listed)),
-    }
+    found.add("session_id IN {listed:Array(String)}", listed=[row[0] for row in listed])
+    since = conditions.stamp(min(row[1] for row in listed))
+    found.add("timestamp >= {listed_since:DateTime64(3, 'UTC')}", listed_since=since)
     rows = await store.query(
         "SELECT session_id, any(agent_id), min(timestamp), max(timestamp) AS ended, count(), "
         "countIf(event_type = 'tool_call'), countIf(action IN ('ask', 'block')), max(risk_score), "

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -148,6 +149,70 @@ async def test_search_finds_parts_of_names_and_whole_ids(analytics, organisation
         assert not (await analytics.events(organisation, EventFilter(search=text))).items
 
 
+@pytest.mark.parametrize("days", [0, 1, 5], ids=["events", "minutes", "hours and minutes"])
+async def test_figures_of_a_search_count_what_its_list_shows(analytics, organisation, days):
+    """Names come from the rollups and ids from the events; what is both counts once."""
+    since, until = NOW - (timedelta(days=days) or timedelta(hours=1)), NOW
+    sent = made_events(400, since=since + timedelta(seconds=1), until=until, seed=days)
+    at = NOW - timedelta(minutes=20)
+    sent += [
+        made_event(at, seed=1, agent_id="billing", session_id="billing", decision_id="billing"),
+        made_event(at, seed=2, agent_id="crm", session_id="Billing"),
+        made_event(at, seed=3, agent_id="crm", session_id="billing"),
+        made_event(at, seed=4, agent_id="crm", decision_id="billing"),
+        made_event(at, seed=5, agent_id="crm", session_id="billing", decision_id="billing"),
+        made_event(at, seed=6, agent_id="crm", detectors=("a", "BILLING-card", "billing-iban")),
+        made_event(at, seed=7, agent_id="crm", event_type="alert", tool="billing"),
+        made_event(since - timedelta(hours=3), seed=8, agent_id="billing", session_id="billing"),
+    ]
+    sent.append(msgspec.structs.replace(sent[0], event_id=str(uuid4()), tool=sent[0].event_id))
+    await analytics.insert(organisation, sent)
+    window = Window(since, until + timedelta(seconds=1), timedelta(hours=1))
+    one = next(event for event in sent if event.detectors)
+    for text, least in (
+        ("billing", 5),
+        (" PAYMENTS", 2),
+        (one.detectors[0][:-1], 1),
+        (one.session_id, 1),
+        (sent[0].event_id, 2),
+        ("nowhere", 0),
+    ):
+        chosen = EventFilter(search=text, since=window.since, until=window.until)
+        page = await analytics.events(organisation, chosen, limit=1000)
+        assert len(page.items) == len({row.event_id for row in page.items})
+        decided = [row for row in page.items if row.event_type != "alert"]
+        assert len(decided) >= least, text
+        totals = await analytics.totals(organisation, window, chosen)
+        assert totals.events == len(decided), text
+        assert totals.alerts == len(page.items) - len(decided), text
+        series = await analytics.series(organisation, window, "action", chosen)
+        counted = {name: sum(line) for name, line in series.lines.items() if sum(line)}
+        assert counted == Counter(row.action for row in decided), text
+        tops = await analytics.top(organisation, "detector", window, chosen, 1000)
+        named = Counter(each for row in decided for each in row.detectors)
+        assert {row.name: row.events for row in tops} == named, text
+        narrowed = replace(chosen, actions=("allow",), tools=("payments.transfer", "send_email"))
+        fewer = await analytics.events(organisation, narrowed, limit=1000)
+        assert (await analytics.totals(organisation, window, narrowed)).events == len(
+            [row for row in fewer.items if row.event_type != "alert"]
+        ), text
+
+
+async def test_pages_of_a_search_hold_every_event_once(analytics, organisation):
+    both = [made_event(NOW, seed=n, agent_id="billing", session_id="billing") for n in range(7)]
+    ids = [made_event(NOW, seed=n, agent_id="crm", session_id="billing") for n in range(7)]
+    await analytics.insert(organisation, [*both, *ids, *made_events(20, until=NOW)])
+    seen, cursor = [], None
+    while True:
+        page = await analytics.events(organisation, EventFilter(search="billing"), cursor, 3)
+        seen += [str(row.event_id) for row in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert len(seen) == 14
+    assert set(seen) == {event.event_id for event in (*both, *ids)}
+
+
 async def test_nothing_of_another_organisation_is_read(analytics, organisation):
     other = uuid4()
     events = made_events(50, until=NOW)
@@ -265,9 +330,10 @@ def test_a_window_counts_what_lies_in_it(analytics, spread, ago, length, narrow)
         totals = await analytics.totals(organisation, window, chosen)
         series = await analytics.series(organisation, window, "surface", chosen)
         tops = await analytics.top(organisation, "agent", window, chosen, 1000)
-        return totals, series, tops
+        found_by = await analytics.top(organisation, "detector", window, chosen, 1000)
+        return totals, series, tops, found_by
 
-    totals, series, tops = asyncio.run(ask())
+    totals, series, tops, found_by = asyncio.run(ask())
     assert totals.events == len(inside)
     assert totals.tool_calls == sum(e.event_type == "tool_call" for e in inside)
     assert totals.max_risk == pytest.approx(
@@ -277,6 +343,10 @@ def test_a_window_counts_what_lies_in_it(analytics, spread, ago, length, narrow)
         e.surface for e in inside
     )
     assert {row.name: row.events for row in tops} == Counter(e.agent_id for e in inside)
+    assert {row.name: (row.events, row.max_risk) for row in found_by} == {
+        name: (number, max(e.risk_score for e in inside if name in e.detectors))
+        for name, number in Counter(each for e in inside for each in e.detectors).items()
+    }
 
 
 async def test_long_windows_know_layers_and_tools(analytics, spread):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rune_server.analytics.model import EventFilter
 
 _COLUMNS = {
@@ -42,7 +45,7 @@ EXPRESSIONS = {
     "tool": "tool",
 }
 """What each dimension reads. The names are a closed set: they go into statements as they are."""
-_ROLLED_UP = frozenset(EXPRESSIONS) - {"detector", "matched_rule", "tag"}
+_ROLLED_UP = frozenset(EXPRESSIONS) - {"matched_rule", "tag"}
 
 
 @dataclass(slots=True)
@@ -107,28 +110,63 @@ def _beyond_the_rollup(found: Conditions, chosen: EventFilter) -> None:
     if chosen.min_risk is not None:
         found.add("risk_score >= {min_risk:Float32}", min_risk=chosen.min_risk)
     if chosen.search:
-        _search(found, chosen.search.strip())
+        search = Search.of(chosen.search)
+        found.add(search.either, **search.parameters)
 
 
-def _search(found: Conditions, text: str) -> None:
-    named = [f"positionCaseInsensitive({column}, {{text:String}}) > 0" for column in _SEARCHED]
-    named.append("arrayExists(each -> positionCaseInsensitive(each, {text:String}) > 0, detectors)")
-    named += ["session_id = {text:String}", "decision_id = {text:String}"]
-    try:
-        found.parameters["text_id"] = UUID(text)
-        named.append("event_id = {text_id:UUID}")
-    except ValueError:
-        pass
-    found.add(f"({' OR '.join(named)})", text=text)
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a searched text means: a part of a name, or a whole id.
+
+    Each condition has an index or a rollup of its own. All in one have none, and every event is
+    read.
+
+    Attributes:
+        by_name: The text is part of a name. ``events`` can be asked that, and the rollups.
+        by_id: The text is an id: a condition for each kind that an index of ``events`` finds.
+        parameters: What the conditions name.
+    """
+
+    by_name: str
+    by_id: tuple[str, ...]
+    parameters: Mapping[str, Any]
+
+    @staticmethod
+    def of(text: str) -> Search:
+        """The meaning of a text, of which spaces at its ends are no part."""
+        text = text.strip()
+        parameters: dict[str, Any] = {"text": text}
+        names = [f"positionCaseInsensitive({column}, {{text:String}}) > 0" for column in _SEARCHED]
+        names.append(
+            "arrayExists(each -> positionCaseInsensitive(each, {text:String}) > 0, detectors)"
+        )
+        ids = ["session_id = {text:String}", "decision_id = {text:String}"]
+        with suppress(ValueError):
+            parameters["text_id"] = UUID(text)
+            ids.append("event_id = {text_id:UUID}")
+        return Search(f"({' OR '.join(names)})", tuple(ids), parameters)
+
+    @property
+    def either(self) -> str:
+        """All in one condition, for few events."""
+        return f"({' OR '.join((self.by_name, *self.by_id))})"
+
+    @property
+    def by_id_alone(self) -> list[str]:
+        """``by_id``, each without the events that another condition takes."""
+        return [
+            " AND NOT ".join((condition, *self.by_id[:number], self.by_name))
+            for number, condition in enumerate(self.by_id)
+        ]
 
 
 def fits_rollup(chosen: EventFilter, *dimensions: str) -> bool:
-    """Whether the rollups can answer: they keep apart all that is asked for.
+    """Whether the rollups can answer: they keep apart all that is asked for, but for searched ids.
 
     Their points are whole minutes, so a window's begin counts from its minute's begin.
     """
     return (
-        not (chosen.detectors or chosen.tags or chosen.session or chosen.decision or chosen.search)
+        not (chosen.tags or chosen.session or chosen.decision)
         and chosen.min_risk is None
         and all(each in _ROLLED_UP for each in dimensions)
     )

@@ -23,6 +23,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from rune_server.analytics.embedded import POLICY, key_variables, write_configuration
 from rune_server.analytics.reach import PATIENCE_SECONDS, answers
+from rune_server.analytics.remake import of_another_make, remake
 from rune_server.analytics.schema import Placement, statements
 from rune_server.errors import ConfigurationError, UnavailableError
 
@@ -141,18 +142,38 @@ class Store:
         """Whether the last call got an answer; True again shortly after one did not."""
         return time.monotonic() >= self._broken_until
 
-    async def open(self) -> None:
+    async def open(self, *, alone: bool = False) -> None:
         """Connect and make what is missing. Until this has worked once, every call tries it first.
 
+        Args:
+            alone: No other process writes to the server: rollups of another version may be made
+                anew. An embedded one has no other.
+
         Raises:
-            ConfigurationError: The embedded data cannot be opened, or a statement is refused.
+            ConfigurationError: The embedded data cannot be opened, a statement is refused, or the
+                server's rollups are of another version.
             UnavailableError: The server does not answer.
         """
         policy = self.target.policy
         if self.is_embedded and self.target.keys:
             policy = POLICY
-        sql = statements(self.database, Placement(self.target.cluster, policy))
-        await self._submit(self._writer, lambda client: _create(client, sql), writer=True)
+        placement = Placement(self.target.cluster, policy)
+        alone = alone or self.is_embedded
+
+        def make(client: Client) -> None:
+            if not of_another_make(client, self.database):
+                for statement in statements(self.database, placement):
+                    client.command(statement)
+            elif alone:
+                remake(client, self.database, placement)
+            else:
+                raise ConfigurationError(
+                    f"the rollups of the ClickHouse database {self.database} are of another "
+                    "version: stop every process of rune-server, then run "
+                    "`rune migrate --rollups`"
+                )
+
+        await self._submit(self._writer, make, writer=True)
         self._made = True
 
     async def read(self, ask: Callable[[Client], T]) -> T:
@@ -396,8 +417,3 @@ def file_place(path: Path) -> str:
     """A folder as ``BACKUP … TO`` and ``RESTORE … FROM`` take it."""
     quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"File('{quoted}')"
-
-
-def _create(client: Client, sql: Sequence[str]) -> None:
-    for statement in sql:
-        client.command(statement)

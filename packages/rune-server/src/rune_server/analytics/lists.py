@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -24,7 +25,7 @@ async def events(
 ) -> Page[EventRow]:
     """One page of events."""
     limit = max(1, min(limit, MAX_PAGE))
-    found = conditions.of(organisation_id, chosen)
+    found = conditions.of(organisation_id, replace(chosen, search=None))
     if cursor is not None:
         at, identity = read_cursor(cursor)
         found.add(
@@ -33,11 +34,23 @@ async def events(
             cursor_at=conditions.stamp(at),
             cursor_id=_uuid(identity),
         )
-    rows = await store.query(
-        f"SELECT {SELECTED} FROM {store.database}.events WHERE {found.sql} "
-        f"ORDER BY organisation_id DESC, timestamp DESC, event_id DESC LIMIT {limit + 1}",
-        found.parameters,
-    )
+
+    def newest(also: str) -> str:
+        return (
+            f"SELECT {SELECTED} FROM {store.database}.events WHERE {found.sql} AND {also} "
+            f"ORDER BY organisation_id DESC, timestamp DESC, event_id DESC LIMIT {limit + 1}"
+        )
+
+    sql = newest("1")
+    if chosen.search:
+        search = conditions.Search.of(chosen.search)
+        found.parameters.update(search.parameters)
+        ways = " UNION ALL ".join(f"({newest(each)})" for each in (search.by_name, *search.by_id))
+        sql = (
+            f"SELECT * FROM ({ways}) ORDER BY timestamp DESC, event_id DESC "
+            f"LIMIT 1 BY event_id LIMIT {limit + 1}"
+        )
+    rows = await store.query(sql, found.parameters)
     items = [event_row(row) for row in rows]
     more = len(items) > limit
     items = items[:limit]

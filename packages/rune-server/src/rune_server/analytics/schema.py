@@ -88,11 +88,18 @@ MINUTE_KEY = (
     "rule",
     "framework",
     "degraded",
+    "detectors",
 )
 """What the rollups keep apart. A filter on anything else reads ``events``."""
 
-ROLLED_UP = (*MINUTE_KEY, "events", "untrusted", "risk_sum", "risk_max", "last_seen")
-"""What a rollup can be asked for, besides the organisation and ``began``."""
+_TEXT = "LowCardinality(String)"
+_KINDS = {"degraded": "Bool", "detectors": f"Array({_TEXT})"}
+
+ROLLED_UP = ("began", *MINUTE_KEY, "events", "untrusted", "risk_sum", "risk_max", "last_seen")
+"""What a rollup can be asked for, besides the organisation."""
+
+UNTRUSTED = "arrayExists(each -> has(each, 'untrusted'), arguments.origins)"
+"""Whether an argument of a tool call came out of an untrusted text."""
 
 TABLES = (
     "events",
@@ -108,6 +115,15 @@ TABLES = (
 BY_AGENT = ("events", "events_by_minute", "events_by_hour", "missed_by_hour", "seen")
 """Those that tell agents apart."""
 
+MINUTES = (
+    "SELECT organisation_id, toStartOfMinute(timestamp) AS began, "
+    f"{', '.join(MINUTE_KEY)}, max(retention_days) AS retention_days, count() AS events, "
+    f"countIf({UNTRUSTED}) AS untrusted, "
+    "sum(risk_score) AS risk_sum, max(risk_score) AS risk_max, max(timestamp) AS last_seen "
+    f"FROM {{events}} GROUP BY organisation_id, began, {', '.join(MINUTE_KEY)}"
+)
+"""``events_by_minute`` out of ``{events}``."""
+
 LATENCY_STEP = 1.02
 """Latencies are counted in classes whose bounds are this far apart: quantiles are within 1%."""
 
@@ -120,8 +136,16 @@ LAYERS_OF_EVENT = (
 )
 """What ran for an event: ``total`` and every layer, each with its status and milliseconds."""
 
-UNTRUSTED = "arrayExists(each -> has(each, 'untrusted'), arguments.origins)"
-"""Whether an argument of a tool call came out of an untrusted text."""
+AS_ROLLED_UP = (
+    "toStartOfMinute(timestamp) AS began",
+    *MINUTE_KEY,
+    "toUInt64(1) AS events",
+    f"toUInt64({UNTRUSTED}) AS untrusted",
+    "toFloat64(risk_score) AS risk_sum",
+    "risk_score AS risk_max",
+    "timestamp AS last_seen",
+)
+"""``ROLLED_UP`` of one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +204,7 @@ def statements(database: str, placement: Placement) -> list[str]:
         )
 
     aggregating = placement.engine("AggregatingMergeTree")
-    kept_apart = ", ".join(
-        f"{name} {'Bool' if name == 'degraded' else 'LowCardinality(String)'}"
-        for name in MINUTE_KEY
-    )
+    kept_apart = ", ".join(f"{name} {_KINDS.get(name, _TEXT)}" for name in MINUTE_KEY)
     rollup = (
         f"organisation_id UUID, began DateTime('UTC'), {kept_apart}, "
         "retention_days SimpleAggregateFunction(max, UInt16), "
@@ -262,12 +283,7 @@ def statements(database: str, placement: Placement) -> list[str]:
         ),
         view(
             "events_by_minute",
-            "SELECT organisation_id, toStartOfMinute(timestamp) AS began, "
-            + key
-            + ", max(retention_days) AS retention_days, count() AS events, "
-            f"countIf({UNTRUSTED}) AS untrusted, "
-            "sum(risk_score) AS risk_sum, max(risk_score) AS risk_max, "
-            "max(timestamp) AS last_seen FROM {events} GROUP BY organisation_id, began, " + key,
+            MINUTES,
         ),
         view(
             "events_by_hour",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rune_server.analytics import conditions
-from rune_server.analytics.schema import ROLLED_UP, UNTRUSTED
+from rune_server.analytics.schema import AS_ROLLED_UP, ROLLED_UP, UNTRUSTED
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -89,9 +89,19 @@ MINUTES = f"began >= toStartOfMinute({_moment('since')}) AND began < {_moment('u
 HOURS = f"began >= {_moment('first_hour')} AND began < {_moment('last_hour')}"
 ENDS = f"{WITHIN} AND (timestamp < {_moment('first_hour')} OR timestamp >= {_moment('last_hour')})"
 """The events of a span that ``HOURS`` leaves out. It has to be longer than an hour."""
+_FROM_ITS_MINUTE = (
+    f"timestamp >= toStartOfMinute({_moment('since')}) AND timestamp < {_moment('until')}"
+)
 _MINUTES_OF_ENDS = (
     f"{MINUTES} AND (began < {_moment('first_hour')} OR began >= {_moment('last_hour')})"
 )
+
+
+def _rollups(*, by_hour: bool) -> list[tuple[str, str]]:
+    """The rollups that make up a span, each with its part of it."""
+    if by_hour:
+        return [("events_by_hour", HOURS), ("events_by_minute", _MINUTES_OF_ENDS)]
+    return [("events_by_minute", MINUTES)]
 
 
 class Source:
@@ -123,25 +133,31 @@ class Source:
         decisions: bool = True,
         step: timedelta | None = None,
     ) -> None:
-        narrowed, span = within(organisation_id, chosen, window, decisions=decisions)
-        self.conditions = narrowed
+        span = Span.of(window, chosen)
         self.rolled = conditions.fits_rollup(chosen, *by) and span.length > SHORT
+        search = conditions.Search.of(chosen.search) if chosen.search and self.rolled else None
+        asked = chosen if search is None else replace(chosen, search=None)
+        narrowed, span = within(organisation_id, asked, window, decisions=decisions)
+        self.conditions = narrowed
         self.time = "began" if self.rolled else "timestamp"
-        whole_hours = step is None or not step % _HOUR
         if not self.rolled:
             self.table = f"{store.database}.events"
             narrowed.add(WITHIN)
-        elif span.length <= LONG or not whole_hours:
-            self.table = f"{store.database}.events_by_minute"
-            narrowed.add(MINUTES)
         else:
-            columns = ", ".join(("began", *ROLLED_UP))
-            self.table = (
-                f"(SELECT {columns} FROM {store.database}.events_by_hour "
-                f"WHERE {narrowed.sql} AND {HOURS} UNION ALL "
-                f"SELECT {columns} FROM {store.database}.events_by_minute "
-                f"WHERE {narrowed.sql} AND {_MINUTES_OF_ENDS})"
+            whole_hours = step is None or not step % _HOUR
+            parts = _rollups(by_hour=span.length > LONG and whole_hours)
+            if search is not None:
+                narrowed.parameters.update(search.parameters)
+                parts = [(each, f"{when} AND {search.by_name}") for each, when in parts]
+                parts += [
+                    ("events", f"{_FROM_ITS_MINUTE} AND {each}") for each in search.by_id_alone
+                ]
+            self.table = " UNION ALL ".join(
+                f"SELECT {', '.join(AS_ROLLED_UP if table == 'events' else ROLLED_UP)} "
+                f"FROM {store.database}.{table} WHERE {narrowed.sql} AND {when}"
+                for table, when in parts
             )
+            self.table = f"({self.table})"
             narrowed.parts.clear()
         self.count = "sum(events)" if self.rolled else "count()"
         self.untrusted = "sum(untrusted)" if self.rolled else f"countIf({UNTRUSTED})"

@@ -15,22 +15,40 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 when it is not current.")
     ] = False,
+    rollups: Annotated[
+        bool,
+        typer.Option(
+            "--rollups",
+            help="Make a ClickHouse server's rollups of another version anew. "
+            "No process of rune-server may run meanwhile.",
+        ),
+    ] = False,
 ) -> None:
     """Bring the state database to the tables of this version.
 
     `rune up` does it by itself; a cluster runs this once, before its new processes start.
     """
+    from rune_server.analytics.connect import Store
+    from rune_server.analytics.targets import targets
     from rune_server.state import migrations
 
     async def run() -> tuple[str | None, str]:
-        _, state = stores(settings(data_dir=data_dir))
+        found = settings(data_dir=data_dir)
+        vault, state = stores(found)
         try:
             before = await migrations.current(state)
             if not check:
                 await migrations.upgrade(state)
-            return before, migrations.newest()
         finally:
             await state.close()
+        for target in targets(found, vault).values() if rollups and not check else ():
+            if target.url is not None:
+                store = Store(target)
+                try:
+                    await store.open(alone=True)
+                finally:
+                    await store.close()
+        return before, migrations.newest()
 
     before, newest = asyncio.run(run())
     if before == newest:

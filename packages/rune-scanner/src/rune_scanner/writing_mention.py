@@ -27,8 +27,9 @@ _READ: Final = 20_000
 
 _LABEL: Final = re.compile(
     r"(?:^|[>*+\-.)|#])[ \t]{0,8}[*_`]{0,3}(?:[a-z]{1,14}[ -]){0,2}"
-    r"(?:payload|attack(?: string| example| prompt)?|injection|exploit|malicious [a-z]{1,12}"
-    r"|jailbreak)(?: [a-z\d]{1,12}){0,2}[*_`]{0,3}\s{0,2}:[*_`]{0,3}",
+    r"(?:payload|attack(?:er)?(?: string| example| prompt)?|adversary|injection|exploit"
+    r"|(?:injected|malicious|poisoned) [a-z]{1,12}|jailbreak|angriff|ataque|attaque|attacco)"
+    r"(?: [a-z\d]{1,12}){0,2}[*_`]{0,3}\s{0,2}:[*_`]{0,3}",
     re.IGNORECASE,
 )
 _AGENT: Final = (
@@ -67,7 +68,7 @@ _FORBIDS: Final = re.compile(
 )
 _AS_EXAMPLE: Final = re.compile(
     r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"
-    r"|says?|text):?[ \n]([*_]{1,3})\Z",
+    r"|says?|text):?[ \n]([*_]{1,3})(?:[^*_\s][^*_\n]{0,160})?\Z",
     re.IGNORECASE,
 )
 _CODE_OPENS: Final = re.compile(r"<(?:code|pre|kbd|samp)\b[^<>]{0,60}>[^<]{0,100}\Z", re.IGNORECASE)
@@ -229,7 +230,7 @@ class WritingMentions:
     def _is_emphasised(self, start: int, end: int) -> bool:
         """Whether it is set in italics or bold as an example, in a sentence about attacks."""
         text = self._text
-        found = _AS_EXAMPLE.search(text, max(0, start - _NEXT_TO), start)
+        found = _AS_EXAMPLE.search(text, max(0, start - _BEFORE), start)
         if found is None or text.find(found[1], end, end + _LABELLED) < 0:
             return False
         return speaks_of_attacks_around(self._text, start, end, self._more)

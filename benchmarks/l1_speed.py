@@ -21,6 +21,7 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import islice
+from math import gcd
 from typing import TYPE_CHECKING, Final
 
 from rune_scanner import Scanner, Surface, builtin_rules
@@ -59,6 +60,7 @@ IN_CALLS: Final = (
 """Texts in which every hit has to be looked at for whether it is only talked about."""
 BASE: Final = 64 << 10
 RATIO_BAR: Final = 2.3
+UNIT: Final = 4 << 10
 SHORTEST: Final = 3e-3
 LONGEST: Final = 1 << 20
 
@@ -130,12 +132,17 @@ def hostile_texts(limit: int = 0) -> Iterator[tuple[str, Surface, Callable[[int]
 
 
 def fill(piece: str, size: int) -> str:
-    """``piece`` over and over, ``size`` characters or a little less.
+    """``piece`` over and over, ``size`` characters or a little less; twice that for twice the size.
 
     Never a part of it: a word that is cut at the end may be what one rule more looks for, at one
-    length and not at the other.
+    length and not at the other. For the same reason the length is a multiple of 24 where it can
+    be: what looks like base64 or base32 is decoded at some lengths and not at those beside them.
     """
-    return piece * (size // len(piece))
+    repeats = max(1, UNIT // len(piece))
+    whole = 24 // gcd(24, len(piece))
+    if repeats >= whole:
+        repeats -= repeats % whole
+    return piece * (repeats * size // UNIT)
 
 
 def timed(scanner: Scanner, text: str, surface: Surface) -> float:
@@ -183,7 +190,7 @@ def doubling(
     times = [(timed(scanner, small, surface), timed(scanner, large, surface)) for _ in range(pairs)]
     return Doubling(
         seconds=min(longer for _, longer in times),
-        length=2 * base,
+        length=len(large),
         ratio=statistics.median(longer / shorter for shorter, longer in times),
     )
 

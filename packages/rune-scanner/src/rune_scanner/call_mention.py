@@ -20,6 +20,7 @@ from rune_scanner.talk import (
     IN_CALLS,
     function_words,
     is_about_attacks,
+    speaks_of_attacks,
     speaks_of_attacks_around,
 )
 from rune_scanner.writing_mention import WritingMentions
@@ -77,8 +78,9 @@ _CODE: Final = frozenset(("code", "expression", "python", "source"))
 # Arguments that hold what somebody reads.
 _PROSE: Final = frozenset(
     """
-    answer body caption comment content description file_text markdown message new_string new_text
-    note notes patch prompt q query question reply search subject summary text thought title
+    answer body caption comment content context description detail details explanation feedback
+    file_text markdown message msg new_string new_text note notes patch post prompt q query question
+    rationale reason reply review search subject summary text thought title
     """.split()
 )
 # What somebody looks for, or what something is called: no shell gets that to run.
@@ -89,6 +91,9 @@ _DRAWN_BY: Final = re.compile(
     r"(?:\]\(\s?<?|\b(?:href|src)\s?=\s?\\{0,7}[\"']?|url\()\Z", re.IGNORECASE
 )
 _DRAWN: Final = ("![", "[", "<a", "<i", "<s", "<v", "<l", "<e", "<o", "<f", "<m", "<b")
+# A name of several words is told by its last: `issue_body`, `commitMessage`.
+_LAST_WORD: Final = re.compile(r".(?:_|-|(?<=[a-z])(?=[A-Z]))([A-Za-z]{3,12})\Z")
+_KNOWN: Final = _COMMANDS | _CODE | _PROSE | _TERMS
 # What is written there may be a page with code blocks, lists and quotations of its own.
 _PAGES: Final = _PROSE - {"prompt", "q", "query", "question", "search", "thought", "title"}
 # What becomes a file or a part of one.
@@ -281,15 +286,19 @@ class CallMentions:
             return speaks_of_attacks_around(text, start, end, IN_CALLS)
         # Between back-ticks a shell runs it after all, so only where somebody reads it.
         marks = " \t`\"'\\" if quoted else " \t"
-        if not line.strip(marks) and len(lines) == 1:
-            return begins and argument.name in _TERMS
-        if (
-            not line.strip(marks)
-            or _BEGINS_COMMAND.search(line.rstrip(marks))
-            or _RUNS.match(line.lstrip())
-        ):
-            return False
         after = _LINE_BREAK.split(text[end : min(argument.end, end + _AFTER)])[0]
+        if not line.strip(marks):
+            if begins and len(lines) == 1 and argument.name in _TERMS:
+                return True
+            # It may begin a sentence that says what it is.
+            return (
+                argument.name in _PROSE
+                and function_words(after) > 0
+                and speaks_of_attacks(after.lower())
+                and not self._page(argument).is_shell
+            )
+        if _BEGINS_COMMAND.search(line.rstrip(marks)) or _RUNS.match(line.lstrip()):
+            return False
         # Words behind it may be a comment; a sentence has some on either side, or before.
         leading, following = function_words(line), function_words(after)
         if not leading or leading + following < _SENTENCE:
@@ -352,7 +361,7 @@ class CallMentions:
         text = self._text
         if self._arguments is None:
             self._arguments = [
-                _Argument(found.start(2), found.end(2), found[1].casefold())
+                _Argument(found.start(2), found.end(2), _name(found[1]))
                 for found in _ARGUMENT.finditer(text)
             ]
         index = bisect_right(self._arguments, at, key=attrgetter("start")) - 1
@@ -366,10 +375,18 @@ class CallMentions:
             closing = re.compile(rf"(?<!\\){mark}").search(text, start, argument.end)
             stop = closing.start() if closing else argument.end
             if at < stop:
-                return _Argument(start, stop, nested[0][1].casefold())
+                return _Argument(start, stop, _name(nested[0][1]))
         if argument.name not in _PAGES and _STRUCTURE.match(text, argument.start):
             return None
         return argument
+
+
+def _name(given: str) -> str:
+    folded = given.casefold()
+    if folded in _KNOWN:
+        return folded
+    last = _LAST_WORD.search(given)
+    return last[1].casefold() if last and last[1].casefold() in _KNOWN else folded
 
 
 def _unescape(escape: re.Match[str]) -> str:

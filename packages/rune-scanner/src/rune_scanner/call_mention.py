@@ -99,8 +99,9 @@ _PAGES: Final = _PROSE - {"prompt", "q", "query", "question", "search", "thought
 # What becomes a file or a part of one.
 _FILES: Final = frozenset(("content", "file_text", "new_string", "new_text", "patch"))
 _SHELL_FILE: Final = re.compile(
-    r"\.(?:sh|bash|zsh|fish|ps1|bat|cmd|service|timer|desktop)\\{0,7}\"|(?:docker|make|just|proc|jenkins)"
-    r"file|crontab|\.git[/\\]{1,4}hooks",
+    r"\.(?:sh|bash|zsh|fish|ps1|bat|cmd|service|timer|desktop)\\{0,7}\""
+    r"|(?:docker|make|just|proc|jenkins)file|\bcron|\.git[/\\]{1,4}hooks"
+    r"|(?:bash|zsh)rc\b|profile(?:\.d)?\b|rc\.local|init\.d\b",
     re.IGNORECASE,
 )
 # Keys whose value a shell gets, and functions that hand it one.

@@ -24,6 +24,7 @@ from training import (
     extraction,
     harmless_calls,
     lures,
+    near_calls,
     scenarios,
     security_writing,
     takeover,
@@ -91,6 +92,9 @@ def test_calls_and_documents_that_look_dangerous_repeat_and_differ(seed: int, un
     call = harmless_calls.harmless_call(random.Random(seed), unseen=unseen)
     assert call == harmless_calls.harmless_call(random.Random(seed), unseen=unseen)
     assert all(call[1].values())
+    near = near_calls.near_call(random.Random(seed), unseen=unseen)
+    assert near == near_calls.near_call(random.Random(seed), unseen=unseen)
+    assert "{risky}" not in str(near)
     document = security_writing.security_document(random.Random(seed), unseen=unseen)
     assert document == security_writing.security_document(random.Random(seed), unseen=unseen)
     assert "{payload" not in document

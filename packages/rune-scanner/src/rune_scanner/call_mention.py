@@ -16,7 +16,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rune_scanner.quotations import Quotations
-from rune_scanner.talk import function_words, speaks_of_attacks_around
+from rune_scanner.talk import (
+    IN_CALLS,
+    function_words,
+    is_about_attacks,
+    speaks_of_attacks,
+    speaks_of_attacks_around,
+)
 from rune_scanner.writing_mention import WritingMentions
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ _FOR_KEY: Final = 2000
 _SENTENCE: Final = 2
 _PIECE: Final = 512
 _SEARCHED: Final = 200
+_MARKUP: Final = 16
 
 _RUNS: Final = re.compile(
     r"(?:\b(?:ba|z|da|k|c|a)?sh|cmd(?:\.exe)?|powershell|python\d?|perl|ruby|node|php)\b[^\n]{0,40}"
@@ -45,6 +52,20 @@ _PRINTS: Final = re.compile(
     r"|git (?:grep|log|commit|tag)|gh (?:issue|pr))\b[^\n;&|]{0,160}$",
     re.IGNORECASE,
 )
+# Programs that take it for data, or say what they think of it.
+_TAKES_TEXT: Final = re.compile(
+    r"\b(?:jq|notify-send|pytest|yq)\s[^\n;&]{0,160}$"
+    r"|\b(?:analy[sz]e|check|classify|detect|explain|guard|scan|scanner)\b[^\n;&|<>]{0,80}$"
+    r"|\b(?:curl|http|xh)\s[^\n;|]{0,120}/(?:analy[sz]e|check|classify|detect|evaluate|guard"
+    r"|moderat\w{1,4}|scan|validate)\b[^\n;|]{0,80}$",
+    re.IGNORECASE,
+)
+_ASSIGNS: Final = re.compile(r"(?:^|[;&|]|\b(?:env|export))\s{0,3}[A-Za-z_]\w{0,40}=\Z")
+# A file that nothing runs, at the end of the command.
+_FILED: Final = re.compile(
+    r"[ \t]{0,3}>>?[ \t]{0,3}[^\s;|&<>\"'`$\\]{1,80}\.(?:csv|html?|jsonl?|log|md|txt|ya?ml)"
+    r"[ \t]{0,3}(?:\\{0,7}\"|\Z)"
+)
 # A string by its name; and one in JSON that is itself such a string.
 _ARGUMENT: Final = re.compile(r'"(\w{1,40})"\s?:\s?"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _NESTED: Final = re.compile(r'\\{1,7}"(\w{1,40})\\{1,7}"\s?:\s?(\\{1,7})"')
@@ -57,12 +78,45 @@ _CODE: Final = frozenset(("code", "expression", "python", "source"))
 # Arguments that hold what somebody reads.
 _PROSE: Final = frozenset(
     """
-    answer body caption comment content description file_text markdown message new_string new_text
-    note notes patch prompt q query question reply search subject summary text thought title
+    answer body caption comment content context description detail details explanation feedback
+    file_text markdown message msg new_string new_text note notes patch post prompt q query question
+    rationale reason reply review search subject summary text thought title
     """.split()
 )
+# What somebody looks for, or what something is called: no shell gets that to run.
+_TERMS: Final = frozenset(
+    "keywords q query question search search_query subject title topic".split()
+)
+_DRAWN_BY: Final = re.compile(
+    r"(?:\]\(\s?<?|\b(?:href|src)\s?=\s?\\{0,7}[\"']?|url\()\Z", re.IGNORECASE
+)
+_DRAWN: Final = ("![", "[", "<a", "<i", "<s", "<v", "<l", "<e", "<o", "<f", "<m", "<b")
+# A name of several words is told by its last: `issue_body`, `commitMessage`.
+_LAST_WORD: Final = re.compile(r".(?:_|-|(?<=[a-z])(?=[A-Z]))([A-Za-z]{3,12})\Z")
+_KNOWN: Final = _COMMANDS | _CODE | _PROSE | _TERMS
 # What is written there may be a page with code blocks, lists and quotations of its own.
 _PAGES: Final = _PROSE - {"prompt", "q", "query", "question", "search", "thought", "title"}
+# What becomes a file or a part of one.
+_FILES: Final = frozenset(("content", "file_text", "new_string", "new_text", "patch"))
+_SHELL_FILE: Final = re.compile(
+    r"\.(?:sh|bash|zsh|fish|ps1|bat|cmd|service|timer|desktop)\\{0,7}\""
+    r"|(?:docker|make|just|proc|jenkins)file|\bcron|\.git[/\\]{1,4}hooks"
+    r"|(?:bash|zsh)rc\b|profile(?:\.d)?\b|rc\.local|init\.d\b",
+    re.IGNORECASE,
+)
+# Keys whose value a shell gets, and functions that hand it one.
+_RUN_BY_NAME: Final = re.compile(
+    r"(?:argv|bash|before|after|build|clean|cmd|command|dev|do|entrypoint|exec\w{0,8}|hooks?|install"
+    r"|lint|on\w{0,12}|(?:pre|post)\w{2,16}|run|scripts?|shell|start|steps?|stop|task|test)"
+    r"[\\\"']{0,8}\s{0,3}[:=(\[]{1,2}[^:=(]{0,8}\Z",
+    re.IGNORECASE,
+)
+_STARTS: Final = re.compile(
+    r"child_process|execsync|getruntime|processbuilder|shell\s?=\s?true|shell_exec|passthru|proc_open"
+    r"|invoke-expression|start-process|os\.exec|exec\.command|command::new|\bspawn|\bcall\(|\brun\(",
+    re.IGNORECASE,
+)
+_NAMED: Final = 60
 _SCRIPT: Final = re.compile(
     r"\.(?:sh|bash|zsh|fish|ps1|bat|cmd|py|m?js|ts|rb|pl|php|lua|service|timer|desktop|ya?ml)\\{0,7}\""
 )
@@ -71,6 +125,12 @@ _ESCAPE: Final = re.compile(r'(\\+)([nt"])')
 # what servers expand wherever it stands, is something else.
 _SHELL: Final = re.compile(r"(?:[a-z\d]{2,12}[ \t]|:\()(?!java\.)[^\n$]*\Z", re.IGNORECASE)
 _BEGINS_COMMAND: Final = re.compile(r"[;|&$`{}<>=]|-exec\b")
+# A match may begin in the middle of its command.
+_BEGAN: Final = re.compile(
+    r"\b(?:(?:curl|dig|nc|ncat|nslookup|ping|wget)\s[^\n;&|\"`]{0,160}"
+    r"|(?:cat|echo|printf)\s[^\n;&|\"`]{0,160}\|\s{0,2}|sudo\s(?:-\S{1,10}\s)?)\Z",
+    re.IGNORECASE,
+)
 _LINE_BREAK: Final = re.compile(r"\n|\\n")
 _TEST_DATA: Final = re.compile(
     r"(?:^|\\n|\n)[ \t]{0,12}(?:- )?(?:attack|case|example|input|pattern|payload|prompt|sample|text"
@@ -87,6 +147,14 @@ class _Argument(NamedTuple):
     name: str
 
 
+class _Page(NamedTuple):
+    """An argument that is a text of its own, and what kind of file it becomes."""
+
+    mentions: WritingMentions
+    is_script: bool
+    is_shell: bool
+
+
 class CallMentions:
     """Where a call's arguments, as JSON, mention payloads rather than run them.
 
@@ -94,7 +162,7 @@ class CallMentions:
         text: The arguments.
     """
 
-    __slots__ = ("_arguments", "_pages", "_quotations", "_runners", "_said", "_text")
+    __slots__ = ("_arguments", "_literals", "_pages", "_quotations", "_runners", "_said", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -102,8 +170,9 @@ class CallMentions:
         self._quotations = Quotations(text, in_json=True)
         self._runners: dict[int, list[int]] = {}
         self._said: dict[Bounds, bool] = {}
-        self._pages: dict[int, WritingMentions] = {}
+        self._pages: dict[int, _Page] = {}
         self._arguments: list[_Argument] | None = None
+        self._literals: dict[int, bool] = {}
 
     def hold(self, start: int, end: int) -> bool:
         """Whether the match from ``start`` to ``end`` is only mentioned."""
@@ -113,6 +182,8 @@ class CallMentions:
             if said is None:
                 said = self._said[bounds] = self._is_quoted_in_call(*bounds)
             if said:
+                return True
+            if self._is_literal(*bounds, start, end):
                 return True
         return self._is_in_sentence(start, end, quoted=bounds is not None) or self._is_on_page(
             start, end
@@ -125,17 +196,50 @@ class CallMentions:
         low = max(0, opening - _LINE)
         broken = max(text.rfind("\n", low, opening) + 1, text.rfind("\\n", low, opening) + 2)
         low = broken if broken > 1 else low
+        argument = self._argument(opening)
+        lead = max(low, opening - _SEARCHED, argument.start if argument else 0)
+        prints = _PRINTS.search(text, lead, opening) is not None
+        if prints and _FILED.match(text, closing, closing + _AFTER):
+            return not self._substitutes(lead, opening, closing)
         if _PIPED.search(text, closing, closing + _AFTER):
             return False
-        if _PRINTS.search(text, max(low, opening - _SEARCHED), opening):
-            # A shell runs what it finds between these, quoted or not.
-            return not _SUBSTITUTES.search(text, opening, closing)
+        if prints:
+            return not self._substitutes(lead, opening, closing)
         if self._runs(low, opening):
             return False
-        argument = self._argument(opening)
+        if _TAKES_TEXT.search(text, lead, opening) and not _ASSIGNS.search(text[lead:opening]):
+            return not self._substitutes(lead, opening, closing)
         if (argument.name if argument else self._list(opening)) in _COMMANDS:
             return False
-        return speaks_of_attacks_around(text, opening, closing)
+        if argument and argument.name in _PAGES and self._page(argument).is_shell:
+            return False
+        return speaks_of_attacks_around(text, opening, closing, IN_CALLS)
+
+    def _is_literal(self, opening: int, closing: int, start: int, end: int) -> bool:
+        """Whether a command is a string in a file that runs none."""
+        text, argument = self._text, self._argument(start)
+        if argument is None or argument.name not in _FILES or not _SHELL.match(text, start, end):
+            return False
+        lead = text[max(argument.start, opening - _NAMED) : opening]
+        if _RUN_BY_NAME.search(lead) or _BEGINS_COMMAND.search(text, closing, closing + 2):
+            return False
+        runs = self._literals.get(argument.start)
+        if runs is None:
+            low, high = argument.start, argument.end
+            runs = self._literals[low] = (
+                self._page(argument).is_shell
+                or _RUNS.search(text, low, high) is not None
+                or _STARTS.search(text, low, high) is not None
+            )
+        return not runs
+
+    def _substitutes(self, lead: int, opening: int, closing: int) -> bool:
+        """Whether a shell would run something inside a quotation."""
+        text = self._text
+        # Nothing between single marks that are not themselves between double ones.
+        if text.startswith("'", opening) and '"' not in text[lead:opening]:
+            return False
+        return _SUBSTITUTES.search(text, opening, closing) is not None
 
     def _runs(self, low: int, high: int) -> bool:
         """Whether something from ``low`` to ``high`` runs what follows it.
@@ -158,47 +262,95 @@ class CallMentions:
     def _is_in_sentence(self, start: int, end: int, *, quoted: bool) -> bool:
         """Whether a shell command stands among words, where no shell would begin a command."""
         text = self._text
-        argument = self._argument(start) if _SHELL.match(text, start, end) else None
+        argument = self._argument(start)
         if argument is None:
             return False
         value = text[max(argument.start, start - _BEFORE) : start]
         lines = _LINE_BREAK.split(value)
         line = lines[-1]
         begins = argument.start >= start - _BEFORE or len(lines) > 1
-        if begins and line.lstrip().startswith(("# ", "// ")):
-            return True  # a comment
+        began = _BEGAN.search(line)
+        if began:
+            start -= len(line) - began.start()
+            line = line[: began.start()]
+        shell = _SHELL.match(text, start, end) is not None
+        if (
+            begins
+            and line.lstrip().startswith(("# ", "// "))
+            # Where no command or code is meant to stand, it may be a heading, and no comment.
+            and (shell or argument.name in _COMMANDS or argument.name in _CODE)
+        ):
+            return True
+        if not shell:
+            return self._is_told(argument, line, start, end)
         if _TEST_DATA.search(value) and argument.name in _PROSE:
-            return speaks_of_attacks_around(text, start, end)
+            return speaks_of_attacks_around(text, start, end, IN_CALLS)
         # Between back-ticks a shell runs it after all, so only where somebody reads it.
         marks = " \t`\"'\\" if quoted else " \t"
-        if (
-            not line.strip(marks)
-            or _BEGINS_COMMAND.search(line.rstrip(marks))
-            or _RUNS.match(line.lstrip())
-        ):
-            return False
         after = _LINE_BREAK.split(text[end : min(argument.end, end + _AFTER)])[0]
+        if not line.strip(marks):
+            if begins and len(lines) == 1 and argument.name in _TERMS:
+                return True
+            # It may begin a sentence that says what it is.
+            return (
+                argument.name in _PROSE
+                and function_words(after) > 0
+                and speaks_of_attacks(after.lower())
+                and not self._page(argument).is_shell
+            )
+        if _BEGINS_COMMAND.search(line.rstrip(marks)) or _RUNS.match(line.lstrip()):
+            return False
         # Words behind it may be a comment; a sentence has some on either side, or before.
         leading, following = function_words(line), function_words(after)
         if not leading or leading + following < _SENTENCE:
-            return argument.name in _PROSE and speaks_of_attacks_around(text, start, end)
+            return argument.name in _PROSE and speaks_of_attacks_around(text, start, end, IN_CALLS)
         if quoted:
             return argument.name in _PROSE
         return argument.name not in _COMMANDS and argument.name not in _CODE
 
+    def _is_told(self, argument: _Argument, line: str, start: int, end: int) -> bool:
+        """Whether a sentence about attacks names something other than a command."""
+        text = self._text
+        # What a reader's program would draw or fetch by itself is there, whatever is said of it.
+        if (
+            argument.name not in _PROSE
+            or text.startswith(_DRAWN, start)
+            or _DRAWN_BY.search(text[max(0, start - _MARKUP) : start])
+        ):
+            return False
+        after = _LINE_BREAK.split(text[end : min(argument.end, end + _AFTER)])[0]
+        words = function_words(line) + function_words(after)
+        if not words:
+            return is_about_attacks(f"{line} {after}".lower())
+        more = IN_CALLS if words >= _SENTENCE else frozenset[str]()
+        return speaks_of_attacks_around(text, start, end, more)
+
     def _is_on_page(self, start: int, end: int) -> bool:
-        """Whether the argument is a page of its own, no script, that only mentions it."""
+        """Whether the argument is a page, or a program with a string, that mentions it."""
         text, argument = self._text, self._argument(start)
         if argument is None or argument.name not in _PAGES or end > argument.end:
             return False
-        page = self._pages.get(argument.start)
+        page = self._page(argument)
+        at, stop = start - argument.start, end - argument.start
+        if not page.is_script:
+            return page.mentions.hold(at, stop)
+        low = max(argument.start, start - _LINE)
+        low = max(low, text.rfind("\n", low, start), text.rfind("\\n", low, start))
+        return not page.is_shell and not self._runs(low, start) and page.mentions.quote(at, stop)
+
+    def _page(self, argument: _Argument) -> _Page:
+        low, high = argument.start, argument.end
+        page = self._pages.get(low)
         if page is None:
-            low, high = argument.start, argument.end
+            text = self._text
             aside = f"{text[max(0, low - _BEFORE) : low]} {text[high : high + _BEFORE]}"
-            written = "" if _SCRIPT.search(aside) else text[low:high]
             # As long as before, so that places stay where they are.
-            page = self._pages[low] = WritingMentions(_ESCAPE.sub(_unescape, written))
-        return page.hold(start - argument.start, end - argument.start)
+            page = self._pages[low] = _Page(
+                WritingMentions(_ESCAPE.sub(_unescape, text[low:high]), IN_CALLS),
+                is_script=_SCRIPT.search(aside) is not None,
+                is_shell=_SHELL_FILE.search(aside) is not None,
+            )
+        return page
 
     def _list(self, at: int) -> str:
         """The name of the last list that begins before ``at``; empty without one."""
@@ -210,7 +362,7 @@ class CallMentions:
         text = self._text
         if self._arguments is None:
             self._arguments = [
-                _Argument(found.start(2), found.end(2), found[1].casefold())
+                _Argument(found.start(2), found.end(2), _name(found[1]))
                 for found in _ARGUMENT.finditer(text)
             ]
         index = bisect_right(self._arguments, at, key=attrgetter("start")) - 1
@@ -224,10 +376,18 @@ class CallMentions:
             closing = re.compile(rf"(?<!\\){mark}").search(text, start, argument.end)
             stop = closing.start() if closing else argument.end
             if at < stop:
-                return _Argument(start, stop, nested[0][1].casefold())
+                return _Argument(start, stop, _name(nested[0][1]))
         if argument.name not in _PAGES and _STRUCTURE.match(text, argument.start):
             return None
         return argument
+
+
+def _name(given: str) -> str:
+    folded = given.casefold()
+    if folded in _KNOWN:
+        return folded
+    last = _LAST_WORD.search(given)
+    return last[1].casefold() if last and last[1].casefold() in _KNOWN else folded
 
 
 def _unescape(escape: re.Match[str]) -> str:

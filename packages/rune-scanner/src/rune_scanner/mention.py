@@ -42,6 +42,7 @@ _ENCODINGS: Final = frozenset(("base64", "base32", "hex", "binary", "decimal", "
 # Patterns take a little of what stands around a phrase along.
 _LEADING_IN_CALLS: Final = " \t\r\n.=>*-"
 _LEADING: Final = f"{_LEADING_IN_CALLS}:"
+_BREAKS: Final = ("\\n", "\\r", "\\t")  # as JSON writes them
 _TRAILING: Final = " \t\r\n\\\"'`\u201d\u2019\u00bb;,.|)}"
 
 
@@ -74,8 +75,13 @@ class Mentions:
         leading = _LEADING_IN_CALLS if self._call is not None else _LEADING
         while start < end and text[start] in leading:
             start += 1
-        while start < end and text[end - 1] in _TRAILING:
-            end -= 1
+        while start < end:
+            if text[end - 1] in _TRAILING:
+                end -= 1
+            elif self._call is not None and text.startswith(_BREAKS, end - 2) and end - 2 > start:
+                end -= 2
+            else:
+                break
         return (self._call or self._writing).hold(start, end)
 
     def hold_hidden(self, threat: Threat, span: Span, view: str) -> bool:

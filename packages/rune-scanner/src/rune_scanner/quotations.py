@@ -24,7 +24,8 @@ _CLOSES: Final = {
     "\u300f": ("\u300e",),
 }
 _OPENS: Final = frozenset("\u201c\u201e\u2018\u00ab\u300c\u300e")
-_STRUCTURE: Final = re.compile(r"[:\[{,]\s?\Z")
+# JSON inside JSON: keys are between quotation marks too, unlike those of YAML and of programs.
+_STRUCTURE: Final = re.compile(r"(?:\"\s?:|[\[{,])\s?\Z")
 _FENCE: Final = re.compile(r"^[ \t>]{0,8}(?:```|~~~)", re.MULTILINE)
 _QUOTE: Final = re.compile(r"[ \t]{0,8}>")
 _CODE: Final = ("    ", "\t")

@@ -24,7 +24,22 @@ _ABOUT: Final = frozenset(
     assert expect expects expected obeyed  deny denied denylist blocklist
     blacklist ataque ataques atacante atacantes inyecci angriff angriffe angreifer attaque attaques
     attaquant attaquants attacco attacchi aanval forbidden dangerous unsafe disallow disallowed
-    reject rejects rejected cve poc exfiltration crafted
+    reject rejects rejected cve poc exfiltration crafted evasion obfuscation spoofing smuggling
+    phishing owasp obeys reproduce tested hardening untrusted
+    angreifern angriffen angriffs schwachstelle schwachstellen sartige sartigen sartiger
+    inyecciones vulnerabilidad vulnerabilidades malicioso maliciosa maliciosos malveillant
+    malveillante malveillants vuln inje iniezione iniezioni injectie
+    """.split()
+)
+# What else a call's arguments say of payloads: file names, tests, tickets and alerts are short.
+IN_CALLS: Final = frozenset(
+    """
+    abuse abused alert alerts bloccato block blockiert blocking bloqu bloqueado compromise
+    compromised dangereuse dangereux denies destructive disallows disallowed edr forensic forensics
+    gesperrt guard harmful incident incidents interdit intrusion ioc isolate isolated malware mitre
+    pericoloso peligroso prevent prevented prevents prohibido prohibited quarantine quarantined
+    refusing rejecting risky sandbox severity siem sigma stop stopped stops suspicious verboten
+    verdict violation waf yara
     """.split()
 )
 _ABOUT_PHRASES: Final = (
@@ -36,12 +51,28 @@ _ABOUT_PHRASES: Final = (
     "action: block",
     "proof of concept",
     "status_code == 403",
+    # Languages that put no blanks between words, or write with other letters.
+    "\u6ce8\u5165",
+    "\u653b\u51fb",
+    "\u653b\u6483",
+    "\u8d8a\u72f1",
+    "\u6076\u610f",
+    "\u30a4\u30f3\u30b8\u30a7\u30af\u30b7\u30e7\u30f3",
+    "\u0438\u043d\u044a\u0435\u043a\u0446",
+    "\u0430\u0442\u0430\u043a",
+    "\u0432\u0440\u0435\u0434\u043e\u043d\u043e\u0441",
+    "\u0437\u043b\u043e\u0443\u043c\u044b\u0448\u043b\u0435\u043d",
+    "\uacf5\uaca9",
+    "\uc778\uc81d\uc158",
+    "\u062d\u0642\u0646",
+    "\u0647\u062c\u0648\u0645",
 )
 _EXAMPLE: Final = frozenset(
     """
     example examples instance such phrases phrase strings string say says saying said typing sent
     wrote write writes type types line sentence comment words text prompt prompts pattern input
-    sample label case listing
+    sample label case listing beispiel beispiele exemple exemples ejemplo ejemplos esempio esempi
+    exemplo exemplos voorbeeld technique
     """.split()
 )
 _FUNCTION_WORDS: Final = frozenset(
@@ -52,21 +83,27 @@ _FUNCTION_WORDS: Final = frozenset(
     das der die ein eine ist nicht nie und von warum wie wir zu
     ce ces comment dans des est et il jamais la le les ne pas pour pourquoi que sur un une
     como con cuando del el en es esta los nunca para por se sin una
+    che gli il lo nel nella non per het een niet voor uma
     """.split()
 )
 
 
-def speaks_of_attacks(folded: str) -> bool:
-    """Whether lower-case text holds a word about attacks or about finding them."""
-    return not _ABOUT.isdisjoint(_WORD.findall(folded)) or any(
-        phrase in folded for phrase in _ABOUT_PHRASES
+def speaks_of_attacks(folded: str, more: frozenset[str] = frozenset()) -> bool:
+    """Whether lower-case text holds a word about attacks or finding them, or one of ``more``."""
+    words = _WORD.findall(folded)
+    return (
+        not _ABOUT.isdisjoint(words)
+        or not more.isdisjoint(words)
+        or any(phrase in folded for phrase in _ABOUT_PHRASES)
     )
 
 
-def speaks_of_attacks_around(text: str, opening: int, closing: int) -> bool:
+def speaks_of_attacks_around(
+    text: str, opening: int, closing: int, more: frozenset[str] = frozenset()
+) -> bool:
     """Whether the words on both sides of ``opening`` to ``closing`` are about attacks."""
     around = f"{text[max(0, opening - _BEFORE) : opening]}\n{text[closing : closing + _AFTER]}"
-    return speaks_of_attacks(around.lower())
+    return speaks_of_attacks(around.lower(), more)
 
 
 def gives_example(folded: str) -> bool:

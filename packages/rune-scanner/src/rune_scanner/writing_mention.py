@@ -27,8 +27,9 @@ _READ: Final = 20_000
 
 _LABEL: Final = re.compile(
     r"(?:^|[>*+\-.)|#])[ \t]{0,8}[*_`]{0,3}(?:[a-z]{1,14}[ -]){0,2}"
-    r"(?:payload|attack(?: string| example| prompt)?|injection|exploit|malicious [a-z]{1,12}"
-    r"|jailbreak)(?: [a-z\d]{1,12}){0,2}[*_`]{0,3}\s{0,2}:[*_`]{0,3}",
+    r"(?:payload|attack(?:er)?(?: string| example| prompt)?|adversary|injection|exploit"
+    r"|(?:injected|malicious|poisoned) [a-z]{1,12}|jailbreak|angriff|ataque|attaque|attacco)"
+    r"(?: [a-z\d]{1,12}){0,2}[*_`]{0,3}\s{0,2}:[*_`]{0,3}",
     re.IGNORECASE,
 )
 _AGENT: Final = (
@@ -67,7 +68,7 @@ _FORBIDS: Final = re.compile(
 )
 _AS_EXAMPLE: Final = re.compile(
     r"(?:such as|like|e\.g\.,?|for (?:example|instance),?|phrases?|sentences?|prompts?|strings?"
-    r"|says?|text):?[ \n]([*_]{1,3})\Z",
+    r"|says?|text):?[ \n]([*_]{1,3})(?:[^*_\s][^*_\n]{0,160})?\Z",
     re.IGNORECASE,
 )
 _CODE_OPENS: Final = re.compile(r"<(?:code|pre|kbd|samp)\b[^<>]{0,60}>[^<]{0,100}\Z", re.IGNORECASE)
@@ -91,12 +92,14 @@ class WritingMentions:
 
     Args:
         text: The text.
+        more: Words that tell as well that it is about attacks.
     """
 
-    __slots__ = ("_about_attacks", "_quotations", "_said", "_text")
+    __slots__ = ("_about_attacks", "_more", "_quotations", "_said", "_text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, more: frozenset[str] = frozenset()) -> None:
         self._text = text
+        self._more = more
         self._quotations = Quotations(text)
         self._said: dict[Bounds, bool] = {}
         self._about_attacks: bool | None = None
@@ -139,6 +142,11 @@ class WritingMentions:
             and self._in_writing(*code)
         )
 
+    def quote(self, start: int, end: int) -> bool:
+        """Whether a line quotes it, as in text about attacks."""
+        inline = self._quotations.inline(start, end)
+        return inline is not None and self._in_writing(*inline)
+
     def show_encoded(self, start: int, end: int) -> bool:
         """Whether encoded characters are quoted as they are, as in text about attacks."""
         if self._is_in_comment(start):
@@ -161,11 +169,11 @@ class WritingMentions:
         above = text[max(opening, start - _BEFORE) : max(opening, text.rfind("\n", opening, start))]
         stop = text.find("\n", end, closing)
         below = text[stop : min(closing, stop + _AFTER)] if stop >= 0 else ""
-        return speaks_of_attacks(f"{above}\n{below}".lower())
+        return speaks_of_attacks(f"{above}\n{below}".lower(), self._more)
 
     def _in_writing(self, opening: int, closing: int) -> bool:
         """Whether the words around a quotation speak of attacks."""
-        if speaks_of_attacks_around(self._text, opening, closing):
+        if speaks_of_attacks_around(self._text, opening, closing, self._more):
             return True
         # The words next to it only say that it is quoted; the text as a whole says of what.
         beside = self._text[max(0, opening - _NEXT_TO) : opening].lower()
@@ -185,7 +193,9 @@ class WritingMentions:
         if _VALUE.match(text, low, start):
             stop = text.find("\n", start, start + _LABELLED)
             stop = len(text) if stop < 0 else stop
-            return self._is_about_attacks() and speaks_of_attacks_around(text, low, stop)
+            return self._is_about_attacks() and speaks_of_attacks_around(
+                text, low, stop, self._more
+            )
         if _ITEM.match(text, low, start) is None:
             return False
         for _ in range(_ITEMS):
@@ -197,7 +207,7 @@ class WritingMentions:
             if line.startswith("|") or (line and _ITEM.match(line) is None):
                 if _HEADING.search(line):
                     words = line.lower()
-                    return bool(speaks_of_attacks(words) or _FORBIDS.search(words)) or (
+                    return bool(speaks_of_attacks(words, self._more) or _FORBIDS.search(words)) or (
                         gives_example(words) and self._is_about_attacks()
                     )
                 if not line.startswith("|"):
@@ -215,15 +225,15 @@ class WritingMentions:
         lead = _SENTENCE_END.split(text[max(0, start - _TOLD_BY) : start])[-1]
         if not lead.strip() or _TO_READER.search(lead):
             return False
-        return speaks_of_attacks_around(text, start, end)
+        return speaks_of_attacks_around(text, start, end, self._more)
 
     def _is_emphasised(self, start: int, end: int) -> bool:
         """Whether it is set in italics or bold as an example, in a sentence about attacks."""
         text = self._text
-        found = _AS_EXAMPLE.search(text, max(0, start - _NEXT_TO), start)
+        found = _AS_EXAMPLE.search(text, max(0, start - _BEFORE), start)
         if found is None or text.find(found[1], end, end + _LABELLED) < 0:
             return False
-        return speaks_of_attacks_around(self._text, start, end)
+        return speaks_of_attacks_around(self._text, start, end, self._more)
 
     def _is_in_code(self, start: int, end: int) -> bool:
         """Whether an HTML element for code holds it, in a sentence about attacks."""
@@ -231,7 +241,7 @@ class WritingMentions:
         if _CODE_OPENS.search(text, max(0, start - _TOLD_BY), start) is None:
             return False
         return _CODE_CLOSES.match(text, end, end + _LABELLED) is not None and (
-            speaks_of_attacks_around(text, start, end)
+            speaks_of_attacks_around(text, start, end, self._more)
         )
 
     def _is_reported(self, start: int, end: int) -> bool:
@@ -240,7 +250,9 @@ class WritingMentions:
         # Most matches do not follow on "to", and that is quick to see.
         if not before.endswith((" to ", " TO ")) or _REPORTED.search(before) is None:
             return False
-        return speaks_of_attacks_around(self._text, start, end) or self._is_about_attacks()
+        return (
+            speaks_of_attacks_around(self._text, start, end, self._more) or self._is_about_attacks()
+        )
 
     def _is_about_attacks(self) -> bool:
         if self._about_attacks is None:

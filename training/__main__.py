@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--artefact", type=Path, help="where the artefact goes; default OUT/artefact"
     )
+    parser.add_argument(
+        "--teacher", type=int, metavar="LAYERS", help="train a larger detector first, to learn from"
+    )
     parser.add_argument("--start", type=Path, help="go on from this model.onnx, not from MiniLM")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="SOURCE")
     parser.add_argument("--version", default="0.1.0")
@@ -40,7 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = Detector(encoder, args.layers)
     if args.start:
         warm.load(model, args.start)
-    windows = rounds.fit(model, rows, tokenizer, options.plan_of(args), args.out, args.start)
+    windows = rounds.fit(
+        model,
+        rows,
+        tokenizer,
+        options.plan_of(args),
+        args.out,
+        start=args.start,
+        teacher=Detector(encoder, args.teacher) if args.teacher else None,
+    )
     write(
         model,
         rounds.quantised(model, args.out / f"round{len(args.minutes)}"),

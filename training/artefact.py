@@ -34,8 +34,13 @@ Alpaca, which are never trained on, it let 28% pass instead of 25%, and spared n
 TAKEN = 150
 """Held-out texts taken of each source and kind: enough for a threshold, and minutes saved."""
 HARMFUL_BUDGETS = ((0.005, 0.5), (0.001, 0.75))
-FLOORS = {0.5: 0.5, 0.75: 1.0, 0.9: 2.0}
-"""Least log-odds of each confidence: what the network holds unlikely is never called suspicious."""
+FLOORS = {0.5: 0.75, 0.75: 1.5, 0.9: 2.5}
+"""Least log-odds of each confidence.
+
+Held-out texts of sources that were trained on say little about others: where sources were left
+out, what 1% of their benign texts reached, 0.4% of the held-out prompts and none of the held-out
+data of known sources did. The floors are set where the latter stand so.
+"""
 SPARE = 0.5
 """Log-odds by which the prefilter clears less than held-out attacks allow: new ones look other."""
 APART = 0.6

@@ -15,6 +15,7 @@ from training.augment import noisy
 from training.call_attacks import request, tool_call
 from training.extraction import extraction
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
+from training.sentences import Sentences
 from training.spans import Span, planted_spans
 from training.takeover import takeover
 
@@ -102,7 +103,11 @@ def _host_pool(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 class Composer:
-    """Draws examples from rows and generators; everything depends on the seed alone."""
+    """Draws examples from rows and generators; everything depends on the seed alone.
+
+    Attributes:
+        rng: Where every draw comes from; whoever composes in parts gives each part its own.
+    """
 
     def __init__(self, rows: Sequence[Row], seed: int = 0) -> None:
         self.rows = rows
@@ -135,6 +140,7 @@ class Composer:
             and r.source != "xquad"
         ]
 
+        self.sentences = Sentences(rows)
         self.questions = [
             r.text for r in rows if r.source in ("gsm8k", "xquad") and len(r.text) < 400
         ]
@@ -232,6 +238,15 @@ class Composer:
             # A question is no attack for standing in a document.
             text = rng.choice(self.questions)
             return Example(text, BENIGN, rng.choice(("document", "tool_result")), "question", ())
+        draw = rng.random()
+        if draw < 0.12 and (said := self.sentences.said(rng)):
+            return Example(noisy(said, rng), BENIGN, "input", "said", ())
+        if draw < 0.18 and self.prompts:
+            text = self.sentences.spliced(rng.choice(self.prompts), rng)
+            return Example(text, BENIGN, "input", "spliced", ())
+        if draw < 0.2:
+            text = self.sentences.spliced(self.host()[1], rng)
+            return Example(text, BENIGN, rng.choice(("document", "tool_result")), "spliced", ())
         name, surface, text = benign.draw(rng)
         return Example(noisy(text, rng), BENIGN, surface, f"own:{name}", ())
 

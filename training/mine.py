@@ -1,71 +1,57 @@
-"""Finds benign windows that the model takes for attacks, as further training examples."""
-
-# ruff: noqa: S311 - the draws must be repeatable, not secret
+"""Finds the benign windows that the model of the round before takes for attacks."""
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
-from training import benign, hosts
-from training.compose import Example
+import numpy as np
+
 from training.rows import BENIGN
-from training.score import score_texts
+from training.score import log_odds
+from training.windows import pad
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tokenizers import Tokenizer
-
-    from training.rows import Row
     from training.score import Scorer
+    from training.windows import Windows
+
+LEAST = -4.0
+"""Log-odds from which a benign window is worth seeing again."""
+AGAIN = 2
+"""How many more times it is seen."""
 
 
-def mine(
-    rows: Sequence[Row],
-    tokenizer: Tokenizer,
-    run: Scorer,
-    *,
-    per_source: int = 900,
-    own: int = 1500,
-    keep: int = 6000,
-    least: float = -4.0,
-    seed: int = 0,
-) -> list[Example]:
-    """Score benign texts and return the windows that look most like attacks.
+def scored(windows: Windows, index: np.ndarray, run: Scorer, tokens: int) -> np.ndarray:
+    """Class logits (len(index), 4) of the windows at `index`."""
+    out = np.zeros((len(index), 4), np.float32)
+    lengths = np.diff(windows.offsets)[index]
+    order = np.argsort(lengths, kind="stable")
+    begin = 0
+    while begin < len(order):
+        # Sorted by length: the last of so many is the longest, and padding is what counts.
+        size = max(1, tokens // int(lengths[order[begin]]))
+        while size > 1 and size * int(lengths[order[min(begin + size, len(order)) - 1]]) > tokens:
+            size = max(1, size * 9 // 10)
+        chosen = order[begin : begin + size]
+        ids, mask, _ = pad(windows, index[chosen])
+        types = mask * windows.types[index[chosen]].astype(np.int64)[:, None]
+        out[chosen] = run(ids, mask, types)[0]
+        begin += size
+    return out
+
+
+def drawn(windows: Windows, most: int, seed: int) -> np.ndarray:
+    """Indices of at most so many benign windows, at random."""
+    benign = np.flatnonzero(windows.labels == BENIGN)
+    return np.random.default_rng(seed).permutation(benign)[:most]
+
+
+def hard(windows: Windows, index: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Those of the windows at `index` that are benign and look like attacks, each `AGAIN` times.
 
     Args:
-        rows: Training rows; only benign ones are read.
-        tokenizer: As `windows.load_tokenizer` gives it.
-        run: The network of the round before.
-        per_source: Texts drawn from each source.
-        own: Texts drawn from the generators of hosts, and of texts easily mistaken each.
-        keep: How many windows to return at most.
-        least: Log-odds from which a window is worth training on.
-        seed: For the draw.
+        windows: What was composed for the next round.
+        index: The windows that were scored, (n,).
+        logits: What an earlier model says of them, (n, 4).
     """
-    rng = random.Random(seed)
-    by_source: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.label == BENIGN:
-            by_source.setdefault(row.source, []).append(row)
-    texts: list[tuple[str, str, str]] = []
-    for source in sorted(by_source):
-        pool = by_source[source]
-        for row in rng.sample(pool, min(per_source, len(pool))):
-            begin = rng.randrange(max(1, len(row.text) - 1500))
-            texts.append((row.text[begin : begin + 1600], row.surface, source))
-    for _ in range(own):
-        name, text = hosts.host(rng)
-        texts.append((text, rng.choice(("document", "tool_result")), f"own:{name}"))
-        name, surface, text = benign.draw(rng)
-        texts.append((text, surface, f"own:{name}"))
-    scores = score_texts(
-        [t for t, _, _ in texts], [s for _, s, _ in texts], tokenizer, run, limit=4
-    )
-    found = sorted(zip(scores, texts, strict=True), key=lambda pair: -pair[0].attack)
-    return [
-        Example(text[slice(*score.span)], BENIGN, surface, f"mined:{source}", (), 1, 1.5)
-        for score, (text, surface, source) in found[:keep]
-        if score.attack >= least and text[slice(*score.span)].strip()
-    ]
+    odd = (windows.labels[index] == BENIGN) & (log_odds(logits, (1, 2)) >= LEAST)
+    return np.repeat(index[odd], AGAIN)

@@ -35,6 +35,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--rate", type=float, default=plan.rate, help="learning rate of the first round"
     )
     parser.add_argument("--tokens", type=int, default=plan.tokens, help="padded tokens of one step")
+    parser.add_argument(
+        "--epochs", type=float, default=plan.epochs, help="passes over a round's windows"
+    )
+    parser.add_argument(
+        "--teacher-minutes", type=float, default=plan.teacher_minutes, help="of its one round"
+    )
+    parser.add_argument(
+        "--scored", type=int, default=plan.scored, help="benign windows looked for hard negatives"
+    )
+    parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--encoder", type=Path, help="folder of all-MiniLM-L6-v2; default: package")
@@ -43,6 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def plan_of(args: argparse.Namespace) -> Plan:
     """What the options ask for."""
     return Plan(
-        tuple(args.minutes), args.planted, args.mistaken, args.rows, args.rate, args.tokens,
-        args.threads,
+        minutes=tuple(args.minutes), planted=args.planted, mistaken=args.mistaken, rows=args.rows,
+        rate=args.rate, tokens=args.tokens, threads=args.threads, epochs=args.epochs,
+        teacher_minutes=args.teacher_minutes, scored=args.scored, seed=args.seed,
     )  # fmt: skip

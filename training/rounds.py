@@ -1,17 +1,23 @@
 """The rounds of a training: compose, mine hard negatives, fit, quantise."""
 
+# ruff: noqa: S311 - the draws must be repeatable, not secret
+
 from __future__ import annotations
 
+import multiprocessing
+import os
+import random
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from training import export, mine, train
 from training.compose import Composer
 from training.score import onnx_scorer, torch_scorer
-from training.windows import build
+from training.windows import build, join
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +67,13 @@ class Plan:
         mistaken: Benign look-alikes written per round.
         rows: Share of the rows to read.
         rate: Learning rate of the first round.
-        tokens: Padded tokens of one step; a GPU takes sixteen times what a CPU likes.
-        threads: Threads that score on a CPU.
+        tokens: Padded tokens of one step; a GPU likes four times what a CPU does.
+        threads: Threads that score, and processes that compose.
+        teacher_minutes: Wall time of the teacher, where there is one.
+        epochs: Passes over a round's windows, if its time allows.
+        scored: Benign windows that a round after the first looks for hard negatives among.
+        blank: Share of words hidden from the model while it learns.
+        seed: Another one gives another training of the same kind.
     """
 
     minutes: tuple[float, ...] = (18.0, 18.0, 16.0)
@@ -72,35 +83,56 @@ class Plan:
     rate: float = 2.5e-4
     tokens: int = 4096
     threads: int = 1
+    teacher_minutes: float = 18.0
+    epochs: float = 1.0
+    scored: int = 15_000
+    blank: float = 0.15
+    seed: int = 0
 
 
-def compose(
-    rows: Sequence[Row], tokenizer: Tokenizer, plan: Plan, number: int, run: Scorer | None
-) -> Windows:
+PARTS = 16
+"""A round is composed in so many parts, each with its own seed, by as many processes as there are
+threads: what comes of it does not depend on how many."""
+
+
+def compose(rows: Sequence[Row], tokenizer: Tokenizer, plan: Plan, number: int) -> Windows:
     """The windows of round `number`, counted from 1.
 
     Args:
         rows: Training rows.
         tokenizer: As `windows.load_tokenizer` gives it.
         plan: How much to compose.
-        number: Also the seed.
-        run: The network after the round before, to mine with; None where there is none.
+        number: Of the round; every round draws anew.
     """
-    repeat = {source: share * plan.rows for source, share in REPEAT.items()}
-    for row in rows:
+    composer = Composer(rows)
+    seeds = [f"{plan.seed}:{number}:{part}" for part in range(PARTS)]
+    if plan.threads == 1:
+        return join([_part(composer, tokenizer, plan, seed) for seed in seeds])
+    # Forked, so that the rows need not be sent; the tokenizer's own threads do not survive a fork.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _SHARED[:] = [(composer, tokenizer, plan)]
+    with multiprocessing.get_context("fork").Pool(min(plan.threads, PARTS)) as pool:
+        return join(pool.map(_shared_part, seeds, chunksize=1))
+
+
+_SHARED: list[tuple[Composer, Tokenizer, Plan]] = []
+
+
+def _shared_part(seed: str) -> Windows:
+    return _part(*_SHARED[0], seed)
+
+
+def _part(composer: Composer, tokenizer: Tokenizer, plan: Plan, seed: str) -> Windows:
+    composer.rng = random.Random(seed)
+    share = plan.rows / PARTS
+    repeat = {source: times * share for source, times in REPEAT.items()}
+    for row in composer.rows:
         for key in (row.source, f"{row.source}:attack"):
-            repeat.setdefault(key, plan.rows)
-    examples = Composer(rows, seed=number).examples(
-        plan.planted, mistaken=plan.mistaken, repeat=repeat
+            repeat.setdefault(key, share)
+    examples = composer.examples(
+        plan.planted // PARTS, mistaken=plan.mistaken // PARTS, repeat=repeat
     )
-    if run is not None:
-        share = min(1.0, plan.rows)
-        mined = mine.mine(
-            rows, tokenizer, run, per_source=int(600 * share), own=int(2500 * share), seed=number
-        )
-        say(f"{len(mined)} hard negatives mined")
-        examples.extend(mined)
-    return build(examples, tokenizer, seed=number)
+    return build(examples, tokenizer, seed=composer.rng.randrange(2**32))
 
 
 def fit(
@@ -109,34 +141,76 @@ def fit(
     tokenizer: Tokenizer,
     plan: Plan,
     out: Path,
+    *,
     start: Path | None = None,
+    teacher: Detector | None = None,
 ) -> Windows:
     """Run every round that has no checkpoint in `out` yet; the last round's windows.
 
-    The model is trained in place, and is where `cuda` is when there is one. The first round mines
-    with the model at `start`, if there is one, and the others with the round before.
+    The model is trained in place, and is where `cuda` is when there is one.
+
+    Args:
+        model: The detector.
+        rows: Training rows.
+        tokenizer: As `windows.load_tokenizer` gives it.
+        plan: How much, and for how long.
+        out: Where checkpoints go.
+        start: The `model.onnx` that `model` starts from, if any: the first round finds hard
+            negatives with it, the others with the round before.
+        teacher: A larger detector, trained first, as round 0; every round learns what it says of
+            the round's windows too, and the first finds hard negatives with it.
     """
+    last = len(plan.minutes)
     windows = None
+    if teacher is not None and not (out / f"round{last}.pt").exists():
+        if not (out / "round0.pt").exists():
+            windows = compose(rows, tokenizer, plan, 0)
+            say(f"teacher: {len(windows)} windows, {len(windows.ids)} tokens")
+            settings = _settings(plan, 0, plan.teacher_minutes, plan.rate)
+            train.fit(teacher, windows, settings, out / "round0.pt")
+        teacher.load_state_dict(torch.load(out / "round0.pt", weights_only=True))
     for number, minutes in enumerate(plan.minutes, start=1):
         checkpoint = out / f"round{number}.pt"
+        windows = None
         if not checkpoint.exists():
-            if number > 1:
-                run = scorer(model, out / f"round{number - 1}", plan.threads)
-            else:
-                run = onnx_scorer(str(start), plan.threads) if start else None
-            windows = compose(rows, tokenizer, plan, number, run)
+            windows = compose(rows, tokenizer, plan, number)
             say(f"round {number}: {len(windows)} windows, {len(windows.ids)} tokens")
+            taught = None if teacher is None else _taught(teacher, windows, plan)
+            again = None
+            if taught is not None and number == 1:
+                again = mine.hard(windows, np.arange(len(windows)), taught)
+            elif number > 1 or start:
+                run = (
+                    onnx_scorer(str(start), plan.threads)
+                    if number == 1
+                    else scorer(model, out / f"round{number - 1}", plan.threads)
+                )
+                index = mine.drawn(windows, plan.scored, number)
+                logits = mine.scored(windows, index, run, 4 * plan.tokens)
+                again = mine.hard(windows, index, logits)
+            if again is not None:
+                say(f"{len(again) // mine.AGAIN} hard negatives seen again")
             rate = plan.rate if number == 1 else 0.6 * plan.rate
-            settings = train.Settings(
-                minutes=minutes, seed=number, rate=rate, head_rate=4 * rate, tokens=plan.tokens
+            train.fit(
+                model, windows, _settings(plan, number, minutes, rate), checkpoint, again, taught
             )
-            train.fit(model, windows, settings, checkpoint)
-        else:
-            windows = None
         model.load_state_dict(torch.load(checkpoint, weights_only=True))
     if windows is None:
-        windows = compose(rows, tokenizer, plan, len(plan.minutes), None)
+        windows = compose(rows, tokenizer, plan, last)
     return windows
+
+
+def _settings(plan: Plan, number: int, minutes: float, rate: float) -> train.Settings:
+    return train.Settings(
+        minutes=minutes, epochs=plan.epochs, seed=1000 * plan.seed + number, rate=rate,
+        head_rate=4 * rate, tokens=plan.tokens, blank=plan.blank,
+    )  # fmt: skip
+
+
+def _taught(teacher: Detector, windows: Windows, plan: Plan) -> np.ndarray:
+    teacher.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    index = np.arange(len(windows))
+    return mine.scored(windows, index, torch_scorer(teacher), 4 * plan.tokens)
 
 
 def scorer(model: Detector, stem: Path, threads: int) -> Scorer:

@@ -68,7 +68,7 @@ def torch_scorer(model: torch.nn.Module) -> Scorer:
     device = next(model.parameters()).device
 
     def run(ids: np.ndarray, mask: np.ndarray, types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+        with torch.inference_mode():
             logits, tokens = model(*(torch.from_numpy(a).to(device) for a in (ids, mask, types)))
         return logits.float().cpu().numpy(), tokens.float().cpu().numpy()
 

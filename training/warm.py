@@ -17,13 +17,13 @@ _PREFIX = "detector."
 _FROZEN = "encoder.embeddings.word_embeddings.weight"
 
 
-def _module(output: str, weight: str) -> str:
-    """The module a product belongs to: read off its weight's name, or else its output's."""
-    if weight.startswith(_PREFIX):
-        return weight.removeprefix(_PREFIX).split(".weight")[0]
-    parts = output.split("/")[1:-1]
-    # `/mix/mix.0/Gemm` repeats the parent's name in the child's.
-    return ".".join(p for i, p in enumerate(parts) if parts[i + 1 : i + 2] != [p + "."])
+def _products(model: Detector) -> list[str]:
+    """The modules that multiply by a matrix, in the order in which the network runs them."""
+    order = ("attention.self.query", "attention.self.key", "attention.self.value",
+             "attention.output.dense", "intermediate.dense", "output.dense")  # fmt: skip
+    layers = range(len(model.encoder.encoder.layer))
+    found = [f"encoder.encoder.layer.{layer}.{name}" for layer in layers for name in order]
+    return [*found, "token_head", "mix.0", "window_head"]
 
 
 def load(model: Detector, path: Path) -> None:
@@ -52,13 +52,18 @@ def load(model: Detector, path: Path) -> None:
             zero, scale = arrays[base + "_zero_point"], arrays[base + "_scale"]
             floats = (array.astype(np.float32) - zero.astype(np.float32)) * scale
             found[base.removeprefix(_PREFIX)] = floats
-    for node in graph.node:
-        if node.op_type != "MatMulInteger" or node.input[1] not in arrays:
-            continue
+    products = [n for n in graph.node if n.op_type == "MatMulInteger" and n.input[1] in arrays]
+    modules = _products(model)
+    if len(products) != len(modules):
+        raise ValueError(
+            f"{path}: {len(products)} products by a matrix, the detector has {len(modules)};"
+            " is it of as many layers?"
+        )
+    for node, module in zip(products, modules, strict=True):
         weight, zero = node.input[1], arrays[node.input[3]]
         scale = arrays[weight.removesuffix("_quantized") + "_scale"]
         floats = (arrays[weight].astype(np.float32) - zero.astype(np.float32)) * scale
-        found[_module(node.output[0], weight) + ".weight"] = floats.T
+        found[module + ".weight"] = floats.T
     state = model.state_dict()
     # Word vectors are never trained: those of the encoder's folder are the unrounded ones.
     found[_FROZEN] = state[_FROZEN].numpy()

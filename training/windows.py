@@ -25,7 +25,7 @@ SIZE = 128
 OVERLAP = 32
 SIZES = (128, 128, 96, 64, 64, 48)
 """Sizes of training windows: shorter ones are cheaper, and make small texts as common as large."""
-CLS, SEP, PAD = 101, 102, 0
+CLS, SEP, MASK, PAD = 101, 102, 103, 0
 IGNORE = 255
 
 MARKERS = {
@@ -82,6 +82,31 @@ class Windows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, index: np.ndarray) -> Windows:
+        """The windows at `index`, in its order; one may be taken several times."""
+        lengths = np.diff(self.offsets)[index]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        at = np.arange(offsets[-1]) + np.repeat(self.offsets[index] - offsets[:-1], lengths)
+        return Windows(
+            self.ids[at], self.token_labels[at], offsets, self.labels[index], self.types[index],
+            self.weights[index], [self.sources[i] for i in index],
+        )  # fmt: skip
+
+
+def join(parts: Sequence[Windows]) -> Windows:
+    """All windows of several sets, in order."""
+    starts = np.cumsum([0, *(len(part.ids) for part in parts)])
+    offsets = [part.offsets[:-1] + at for part, at in zip(parts, starts[:-1], strict=True)]
+    return Windows(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.token_labels for part in parts]),
+        np.concatenate([*offsets, starts[-1:]]).astype(np.int64),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.types for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        [source for part in parts for source in part.sources],
+    )
+
 
 def _window_label(example: Example, inside: int, total: int) -> int | None:
     """The class of a window that holds `inside` of a span's `total` tokens; None: leave it out."""
@@ -137,10 +162,10 @@ def build(examples: Sequence[Example], tokenizer: Tokenizer, seed: int = 0) -> W
                     emit(example, tokens[start : start + size], mark, example.label, weight)
                 continue
             inside = np.zeros(n, np.uint8)
-            for a, b in example.spans:
-                for i, (s, e) in enumerate(encoding.offsets):
-                    if s < b and e > a:
-                        inside[i] = 1
+            if example.spans:
+                places = np.array(encoding.offsets)
+                for a, b in example.spans:
+                    inside[(places[:, 0] < b) & (places[:, 1] > a)] = 1
             where = np.flatnonzero(inside)
             if len(where):
                 total = int(inside.sum())

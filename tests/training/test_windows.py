@@ -13,7 +13,9 @@ from training.calibrate import calibrate, weighted_threshold  # noqa: E402
 from training.compose import Example  # noqa: E402
 from training.rows import BENIGN, INJECTION, Row  # noqa: E402
 from training.score import TextScore, log_odds, score_texts  # noqa: E402
-from training.windows import SIZE, batches, build, cuts, pad  # noqa: E402
+from training.windows import SIZE, batches, build, cuts, join, pad  # noqa: E402
+
+from training import mine  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +99,41 @@ def test_no_single_source_is_flagged_far_beyond_the_budget() -> None:
         own = [s.attack for r, s in zip(rows, scores, strict=True) if r.source == source]
         assert sum(value >= at for value in own) <= 0.04 * len(own) + 1
     assert sum(s.attack >= at for s in scores) <= 0.01 * len(scores) + 1
+
+
+def test_windows_are_taken_and_joined_whole(tokenizer: object) -> None:
+    examples = [
+        Example("quiet " * n, BENIGN, "document", f"own:{n}", ()) for n in (1, 3, 7, 40, 90)
+    ]
+    windows = build(examples, tokenizer, seed=3)
+
+    def told(some: object) -> list[tuple[list[int], str]]:
+        ends = some.offsets
+        return [
+            (some.ids[a:b].tolist(), source)
+            for a, b, source in zip(ends[:-1], ends[1:], some.sources, strict=True)
+        ]
+
+    everything = told(windows)
+    assert told(windows.take(np.array([4, 0, 0]))) == [everything[i] for i in (4, 0, 0)]
+    assert told(join([windows, windows.take(np.array([2]))])) == [*everything, everything[2]]
+
+
+def test_benign_windows_that_look_like_attacks_are_seen_again(tokenizer: object) -> None:
+    examples = [
+        Example("attack", INJECTION, "document", "own", None),
+        Example("quiet", BENIGN, "document", "own", ()),
+        Example("attack quiet", BENIGN, "document", "own", ()),
+    ]
+    windows = build(examples, tokenizer, seed=1)
+    index = np.arange(len(windows))
+
+    def run(ids, mask, types):
+        logits = np.zeros((len(ids), 4), np.float32)
+        logits[:, BENIGN] = 8.0
+        logits[:, INJECTION] = np.where((ids == 7).any(1), 12.0, -8.0)
+        return logits, np.zeros(ids.shape, np.float32)
+
+    logits = mine.scored(windows, index, run, tokens=8)
+    assert mine.hard(windows, index, logits).tolist() == [2] * mine.AGAIN
+    assert set(mine.drawn(windows, 10, seed=0).tolist()) == {1, 2}

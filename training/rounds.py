@@ -90,6 +90,8 @@ class Plan:
     seed: int = 0
 
 
+HEAD_RATE = 1e-3
+"""Learning rate of the heads, which begin with nothing."""
 PARTS = 16
 """A round is composed in so many parts, each with its own seed, by as many processes as there are
 threads: what comes of it does not depend on how many."""
@@ -203,7 +205,7 @@ def fit(
 def _settings(plan: Plan, number: int, minutes: float, rate: float) -> train.Settings:
     return train.Settings(
         minutes=minutes, epochs=plan.epochs, seed=1000 * plan.seed + number, rate=rate,
-        head_rate=4 * rate, tokens=plan.tokens, blank=plan.blank,
+        head_rate=HEAD_RATE, tokens=plan.tokens, blank=plan.blank,
     )  # fmt: skip
 
 

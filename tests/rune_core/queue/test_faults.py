@@ -67,7 +67,7 @@ def test_memory_is_bounded_and_what_is_left_at_the_end_is_counted(
     shield.close()
     losses = shield.stats.losses
     assert set(losses) == {"memory_full", "unsaved"}
-    assert losses["unsaved"] <= 11  # one may have been under way while the others came
+    assert losses["unsaved"] <= 20  # as many may have been under way while the others came
     assert sum(losses.values()) == 25
 
 

@@ -26,9 +26,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--artefact", type=Path, help="where the artefact goes; default OUT/artefact"
     )
-    parser.add_argument(
-        "--teacher", type=int, metavar="LAYERS", help="train a larger detector first, to learn from"
-    )
     parser.add_argument("--start", type=Path, help="go on from this model.onnx, not from MiniLM")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="SOURCE")
     parser.add_argument("--version", default="0.1.0")

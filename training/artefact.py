@@ -13,8 +13,8 @@ import numpy as np
 from training import prefilter
 from training.calibrate import GROUPS, calibrate
 from training.rows import some
-from training.score import READ, auc, log_odds, onnx_scorer, score_texts
-from training.windows import MARKERS, OVERLAP, SIZE, TYPES, Windows, cuts, pad
+from training.score import READ, auc, log_odds, onnx_scorer, score_texts, score_windows
+from training.windows import MARKERS, OVERLAP, SIZE, TYPES, Windows, cuts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,12 +143,8 @@ def fit_prefilter(
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(windows))[:teach]
     teacher = np.full(len(windows), np.nan, np.float32)
-    order = chosen[np.argsort(np.diff(windows.offsets)[chosen])]
-    for begin in range(0, len(order), 32):
-        index = order[begin : begin + 32]
-        ids, mask, _ = pad(windows, index)
-        logits, _ = run(ids, mask, mask * windows.types[index].astype(np.int64)[:, None])
-        teacher[index] = 1 / (1 + np.exp(-log_odds(logits, (1, 2, 3))))
+    logits = score_windows(windows, chosen, run, 4096)
+    teacher[chosen] = 1 / (1 + np.exp(-log_odds(logits, (1, 2, 3))))
     hard = (windows.labels > 0).astype(np.float32)
     teacher = np.where(np.isnan(teacher), hard, teacher)
     marker_ids = {m: tokenizer.token_to_id(m) for m in prefilter.MARKERS}

@@ -130,7 +130,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--folds", nargs="+", default=list(FOLDS), metavar="A+B", help="sources left out together"
     )
-    parser.add_argument("--teacher", type=int, metavar="LAYERS", help="as of the training")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=float, default=plan.epochs, help="passes over a round's windows"
     )
     parser.add_argument(
+        "--teacher", type=int, metavar="LAYERS", help="train a larger detector first, to learn from"
+    )
+    parser.add_argument(
         "--teacher-minutes", type=float, default=plan.teacher_minutes, help="of its one round"
     )
     parser.add_argument(

@@ -16,7 +16,7 @@ import torch
 
 from training import export, mine, train
 from training.compose import Composer
-from training.score import onnx_scorer, torch_scorer
+from training.score import onnx_scorer, score_windows, torch_scorer
 from training.windows import build, join
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def fit(
                     else scorer(model, out / f"round{number - 1}", plan.threads)
                 )
                 index = mine.drawn(windows, plan.scored, number)
-                logits = mine.scored(windows, index, run, 4 * plan.tokens)
+                logits = score_windows(windows, index, run, 4 * plan.tokens)
                 again = mine.hard(windows, index, logits)
             if again is not None:
                 say(f"{len(again) // mine.AGAIN} hard negatives seen again")
@@ -212,7 +212,7 @@ def _settings(plan: Plan, number: int, minutes: float, rate: float) -> train.Set
 def _taught(teacher: Detector, windows: Windows, plan: Plan) -> np.ndarray:
     teacher.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     index = np.arange(len(windows))
-    return mine.scored(windows, index, torch_scorer(teacher), 4 * plan.tokens)
+    return score_windows(windows, index, torch_scorer(teacher), 4 * plan.tokens)
 
 
 def scorer(model: Detector, stem: Path, threads: int) -> Scorer:

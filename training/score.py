@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from training.windows import CLS, MARKERS, PAD, SEP, TYPES, cuts
+from training.windows import CLS, MARKERS, PAD, SEP, TYPES, cuts, pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import torch
     from tokenizers import Tokenizer
+
+    from training.windows import Windows
 
 
 READ = 8
@@ -91,6 +93,25 @@ def onnx_scorer(path: str, threads: int = 1) -> Scorer:
         return logits, tokens
 
     return run
+
+
+def score_windows(windows: Windows, index: np.ndarray, run: Scorer, tokens: int) -> np.ndarray:
+    """Class logits (len(index), 4) of the windows at `index`."""
+    out = np.zeros((len(index), 4), np.float32)
+    lengths = np.diff(windows.offsets)[index]
+    order = np.argsort(lengths, kind="stable")
+    begin = 0
+    while begin < len(order):
+        # Sorted by length: the last of so many is the longest, and padding is what counts.
+        size = max(1, tokens // int(lengths[order[begin]]))
+        while size > 1 and size * int(lengths[order[min(begin + size, len(order)) - 1]]) > tokens:
+            size = max(1, size * 9 // 10)
+        chosen = order[begin : begin + size]
+        ids, mask, _ = pad(windows, index[chosen])
+        types = mask * windows.types[index[chosen]].astype(np.int64)[:, None]
+        out[chosen] = run(ids, mask, types)[0]
+        begin += size
+    return out
 
 
 def score_texts(

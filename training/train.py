@@ -26,8 +26,7 @@ class Settings:
 
     `minutes` bounds the wall time: the schedule is stretched or cut to it, so that a slow machine
     still ends with a decayed learning rate. `blank` is the share of words hidden from the model, so
-    that it does not lean on single ones. With `average` below 1 the rate stays where it is, and the
-    result is the mean of the weights from that share of the run on.
+    that it does not lean on single ones.
     """
 
     minutes: float = 20.0
@@ -40,7 +39,6 @@ class Settings:
     token_weight: float = 0.5
     smoothing: float = 0.02
     blank: float = 0.0
-    average: float = 1.0
     seed: int = 0
     save_every: float = 180.0
 
@@ -117,28 +115,6 @@ class _Feed:
         )  # fmt: skip
 
 
-class _Mean:
-    """The mean of the weights over the steps of a run's last part."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.weights: list[torch.Tensor] = []
-
-    def add(self, weights: list[torch.nn.Parameter]) -> None:
-        """Take the weights of one more step into the mean."""
-        with torch.no_grad():
-            if not self.steps:
-                self.weights = [w.detach().clone() for w in weights]
-            self.steps += 1
-            torch._foreach_lerp_(self.weights, [w.detach() for w in weights], 1 / self.steps)
-
-    def into(self, weights: list[torch.nn.Parameter]) -> None:
-        """Put the mean in the weights' place, unless nothing was taken."""
-        with torch.no_grad():
-            for weight, value in zip(weights, self.weights, strict=False):
-                weight.copy_(value)
-
-
 def _loss(
     logits: torch.Tensor, token_logits: torch.Tensor, batch: _Batch, settings: Settings
 ) -> torch.Tensor:
@@ -205,7 +181,6 @@ def fit(
         optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
     trained = [p for p in model.parameters() if p.requires_grad]
-    mean = _Mean()
     begun = saved = time.monotonic()
     running = 0.0
     with tqdm(total=len(plan), initial=step, mininterval=20) as bar:
@@ -215,8 +190,7 @@ def fit(
             if done >= 1:
                 break
             factor = min(1.0, done / settings.warmup) if done < settings.warmup else 1.0
-            if settings.average >= 1:
-                factor *= 0.5 * (1 + math.cos(math.pi * done))
+            factor *= 0.5 * (1 + math.cos(math.pi * done))
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * max(factor, 0.01)
             index = plan[step]
@@ -229,8 +203,6 @@ def fit(
             total.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
-            if done >= settings.average:
-                mean.add(trained)
             if step % WATCHED == 0:
                 loss = float(total.detach())
                 running = 0.8 * running + 0.2 * loss if step else loss
@@ -245,7 +217,6 @@ def fit(
                 }  # fmt: skip
                 torch.save(state, partial.with_suffix(".tmp"))
                 partial.with_suffix(".tmp").replace(partial)
-    mean.into(trained)
     model.eval()
     model.dtype = torch.float32
     torch.save({name: value.cpu() for name, value in model.state_dict().items()}, checkpoint)

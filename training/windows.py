@@ -82,16 +82,6 @@ class Windows:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: np.ndarray) -> Windows:
-        """The windows at `index`, in its order; one may be taken several times."""
-        lengths = np.diff(self.offsets)[index]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        at = np.arange(offsets[-1]) + np.repeat(self.offsets[index] - offsets[:-1], lengths)
-        return Windows(
-            self.ids[at], self.token_labels[at], offsets, self.labels[index], self.types[index],
-            self.weights[index], [self.sources[i] for i in index],
-        )  # fmt: skip
-
 
 def join(parts: Sequence[Windows]) -> Windows:
     """All windows of several sets, in order."""

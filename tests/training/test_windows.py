@@ -12,7 +12,7 @@ tokenizers = pytest.importorskip("tokenizers")
 from training.calibrate import calibrate, weighted_threshold  # noqa: E402
 from training.compose import Example  # noqa: E402
 from training.rows import BENIGN, INJECTION, Row  # noqa: E402
-from training.score import TextScore, log_odds, score_texts  # noqa: E402
+from training.score import TextScore, log_odds, score_texts, score_windows  # noqa: E402
 from training.windows import SIZE, batches, build, cuts, join, pad  # noqa: E402
 
 from training import mine  # noqa: E402
@@ -101,11 +101,11 @@ def test_no_single_source_is_flagged_far_beyond_the_budget() -> None:
     assert sum(s.attack >= at for s in scores) <= 0.01 * len(scores) + 1
 
 
-def test_windows_are_taken_and_joined_whole(tokenizer: object) -> None:
+def test_windows_are_joined_whole(tokenizer: object) -> None:
     examples = [
         Example("quiet " * n, BENIGN, "document", f"own:{n}", ()) for n in (1, 3, 7, 40, 90)
     ]
-    windows = build(examples, tokenizer, seed=3)
+    parts = [build(examples[:3], tokenizer, seed=3), build(examples[3:], tokenizer, seed=4)]
 
     def told(some: object) -> list[tuple[list[int], str]]:
         ends = some.offsets
@@ -114,9 +114,7 @@ def test_windows_are_taken_and_joined_whole(tokenizer: object) -> None:
             for a, b, source in zip(ends[:-1], ends[1:], some.sources, strict=True)
         ]
 
-    everything = told(windows)
-    assert told(windows.take(np.array([4, 0, 0]))) == [everything[i] for i in (4, 0, 0)]
-    assert told(join([windows, windows.take(np.array([2]))])) == [*everything, everything[2]]
+    assert told(join(parts)) == [*told(parts[0]), *told(parts[1])]
 
 
 def test_benign_windows_that_look_like_attacks_are_seen_again(tokenizer: object) -> None:
@@ -134,6 +132,6 @@ def test_benign_windows_that_look_like_attacks_are_seen_again(tokenizer: object)
         logits[:, INJECTION] = np.where((ids == 7).any(1), 12.0, -8.0)
         return logits, np.zeros(ids.shape, np.float32)
 
-    logits = mine.scored(windows, index, run, tokens=8)
+    logits = score_windows(windows, index, run, tokens=8)
     assert mine.hard(windows, index, logits).tolist() == [2] * mine.AGAIN
     assert set(mine.drawn(windows, 10, seed=0).tolist()) == {1, 2}

@@ -59,7 +59,7 @@ def test_memory_is_bounded_and_what_is_left_at_the_end_is_counted(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RUNE_STATE_DIR", str(tmp_path / "file"))
     server.faults[EVENTS] = (503, {}, b"")
-    shield = to_server()
+    shield = to_server(event_batch_size=1)
     shield.validate_action("danger", {})
     for _ in range(24):
         shield.scan_input("x")
@@ -67,7 +67,7 @@ def test_memory_is_bounded_and_what_is_left_at_the_end_is_counted(
     shield.close()
     losses = shield.stats.losses
     assert set(losses) == {"memory_full", "unsaved"}
-    assert losses["unsaved"] <= 20  # as many may have been under way while the others came
+    assert losses["unsaved"] <= 11  # a batch of one may have been under way while the others came
     assert sum(losses.values()) == 25
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.asyncio import Redis as Client
 from tests.rune_server.services import Redis, redis_server
 
 from rune_server.bus import LOOK_AGAIN, MemoryBus, RedisBus, open_bus
 from rune_server.bus.base import MAX_WAITING
+from rune_server.bus.redis import PREFIX
 
 
 async def connected(server: Redis) -> RedisBus:
@@ -16,6 +18,17 @@ async def connected(server: Redis) -> RedisBus:
     await bus.start()
     await until(bus.ready)
     return bus
+
+
+async def hears(server: Redis, topic: str, processes: int) -> None:
+    """Wait until so many processes are subscribed to a topic at Redis."""
+    async with Client.from_url(server.url) as asking:
+
+        async def subscribed() -> bool:
+            ((_, number),) = await asking.pubsub_numsub(f"{PREFIX}{topic}")
+            return number == processes
+
+        await until(subscribed)
 
 
 async def until(condition) -> None:
@@ -66,7 +79,8 @@ async def test_processes_hear_each_other_once(tmp_path) -> None:
     with redis_server(tmp_path) as server:
         here, there = await connected(server), await connected(server)
         async with here.subscribe("keys", "a") as ours, there.subscribe("keys") as theirs:
-            await asyncio.sleep(0.1)  # until Redis has taken the subscriptions
+            await hears(server, "keys", 2)
+            await hears(server, "a", 1)
             await here.publish("keys", b"1")
             await there.publish("a", b"2")
             await there.publish("keys", b"3")
@@ -79,8 +93,9 @@ async def test_processes_hear_each_other_once(tmp_path) -> None:
             ]
             assert await ours.next(0.1) is None
             assert await theirs.next(0.1) is None
+        await hears(server, "keys", 0)
         async with here.subscribe("keys") as again:
-            await asyncio.sleep(0.1)
+            await hears(server, "keys", 1)
             await there.publish("keys", b"4")
             assert await again.next(5) == ("keys", b"4")
         await here.close()

@@ -344,11 +344,14 @@ async def test_open_requests_by_address_are_capped(with_settings):
     assert (await client.send_events()).status == 202
 
 
-async def test_streams_of_an_organisation_are_capped(with_settings):
+async def test_streams_of_an_organisation_are_capped(with_settings, organisation):
     client = with_settings(organisation_streams=2)
     instance = {"x-rune-instance": "0" * 32}
     held = [asyncio.create_task(client("GET", "/v1/stream", headers=instance)) for _ in range(2)]
-    await asyncio.sleep(0.2)
+    open_ = client.app._platform.limits._open
+    async with asyncio.timeout(60):
+        while open_[f"agent streams:{organisation.id}"] < 2:  # noqa: ASYNC110 - no one tells
+            await asyncio.sleep(0.01)
     answer = await client("GET", "/v1/stream", headers=instance)
     problem(answer, 429, "too_many_streams")
     assert int(answer.headers["retry-after"]) == 60

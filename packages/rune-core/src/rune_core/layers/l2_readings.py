@@ -8,14 +8,17 @@ no reading before it had.
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from rune_core.layers.l2_disguises import undone
 from rune_scanner.finding import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rune_core.layers.l2_disguises import Undone
     from rune_scanner.views import OffsetMap
 
 MAX_VIEWS = 8
@@ -66,13 +69,31 @@ def readings(text: str) -> tuple[list[View], int]:
         if news:
             found.append(View(name, content, offsets, news))
 
+    plain = {way.name: way for way in undone(text)}
+    for name, way in plain.items():
+        add(name, *_put_back(text, way))
     if not text.isascii() and _disguised(text, raw.folded):
         add("folded", raw.folded, raw.folded_offsets)
     for view in others:
         content = view.text.strip()
-        if len(content) >= _LEAST_VIEW and content not in text:
+        # What was undone where it stands need not be read among the rest, undone as well.
+        if len(content) >= _LEAST_VIEW and content not in text and view.name not in plain:
             add(view.name, view.text, view.offsets)
     return found[: 1 + MAX_VIEWS], max(0, len(found) - 1 - MAX_VIEWS)
+
+
+def _put_back(text: str, way: Undone) -> tuple[str, OffsetMap]:
+    """The text with its stretches undone."""
+    from rune_scanner.views import OffsetMap
+    from rune_scanner.views.rewrite import edit_pieces
+
+    parts, at = [], 0
+    for stretch in way.stretches:
+        parts += [text[at : stretch.start], stretch.text]
+        at = stretch.end
+    plain = "".join([*parts, text[at:]])
+    pieces = partial(edit_pieces, way.stretches, len(text))
+    return plain, OffsetMap(pieces, len(plain))
 
 
 class _Known:

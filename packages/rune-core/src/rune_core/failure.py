@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import PurePath
 
-from rune_core.errors import RulesError
+from rune_core.errors import ConfigError, ModelError, RulesError
 
 MAX_REASON = 500
 _MAX_KNOWN = 256
@@ -31,10 +31,10 @@ def log_failure(log: logging.Logger, what: str, reason: str) -> None:
 def describe(error: BaseException) -> str:
     """Type and place of an exception, such as ``KeyError at scanner.py:12``.
 
-    RulesError alone speaks for itself: it is made before any text is looked at, from rule files,
-    and whoever has to mend them needs to know which.
+    Errors about rule files, models and settings speak for themselves: they are made from what the
+    operator wrote, not from a text, and whoever has to mend them needs to know which.
     """
-    if type(error) is RulesError:
+    if type(error) in (RulesError, ModelError, ConfigError):
         text = str(error)
         return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} …"
     trace = error.__traceback__

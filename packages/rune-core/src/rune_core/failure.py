@@ -16,8 +16,8 @@ _MAX_KNOWN = 256
 _known: set[tuple[str, str]] = set()
 
 
-def log_failure(log: logging.Logger, what: str, reason: str) -> None:
-    """Log a failure as an error the first time, at DEBUG when it comes again.
+def log_failure(log: logging.Logger, what: str, reason: str, *, level: int = logging.ERROR) -> None:
+    """Log a failure at ``level`` the first time, at DEBUG when it comes again.
 
     What is broken stays broken for every text that follows; a host's log is not ours to fill.
     Every single failure is counted in ``shield.stats``.
@@ -25,7 +25,7 @@ def log_failure(log: logging.Logger, what: str, reason: str) -> None:
     first = (what, reason) not in _known
     if first and len(_known) < _MAX_KNOWN:
         _known.add((what, reason))
-    log.log(logging.ERROR if first else logging.DEBUG, "%s: %s", what, reason)
+    log.log(level if first else logging.DEBUG, "%s: %s", what, reason)
 
 
 def describe(error: BaseException) -> str:

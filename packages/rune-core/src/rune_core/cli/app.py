@@ -51,7 +51,7 @@ class RuneGroup(TyperGroup):
             if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code"):
                 # Typer's own: it prints wrong usage with the usage line.
                 if isinstance(message := getattr(error, "message", None), str):
-                    error.message = message.removeprefix(_VALIDATOR)  # type: ignore[attr-defined]
+                    setattr(error, "message", message.removeprefix(_VALIDATOR))  # noqa: B010 - typer's own
                 raise
             raise typer.Exit(report(error)) from None
 

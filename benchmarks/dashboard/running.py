@@ -19,6 +19,7 @@ import trustme
 
 from benchmarks.dashboard import scenes
 from benchmarks.dashboard.seed import OTHER, PASSWORD, PEOPLE
+from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +77,7 @@ class DemoServer:
         self._days = days
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[str] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.demo: dict[str, Any] = {}
 
@@ -146,7 +147,7 @@ class DemoServer:
                 text=True,
             )
         self._until("ready")
-        for _ in range(100):
+        for _ in range(600):
             with socket.socket() as tried:
                 if tried.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
@@ -175,7 +176,7 @@ class DemoServer:
 
     def send(self, events: Sequence[Event], *, key: str | None = None) -> None:
         """Send events as an SDK does; durable when this returns, written soon after."""
-        with httpx.Client(verify=False, timeout=30) as client:
+        with httpx.Client(verify=False, timeout=60) as client:
             answer = client.post(
                 f"{self.url}/v1/events",
                 content=scenes.encoded(events),
@@ -215,10 +216,3 @@ class DemoServer:
         chain = b"".join(blob.bytes() for blob in made.cert_chain_pems)
         (self._folder / "certificate.pem").write_bytes(chain)
         (self._folder / "key.pem").chmod(0o600)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

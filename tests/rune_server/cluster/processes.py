@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.rune_server.services import free_port
+from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ class RoleProcess:
 
     def client(self, **options: Any) -> httpx.Client:
         context = ssl.create_default_context(cafile=self.certificate)
-        return httpx.Client(base_url=self.url, verify=context, timeout=20, **options)
+        return httpx.Client(base_url=self.url, verify=context, timeout=60, **options)
 
     def kill(self) -> None:
         """Kill -9."""
@@ -123,7 +123,13 @@ class Cluster:
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
-        self.settings = {"RUNE_MASTER_KEY": MASTER_KEY, "RUNE_LOG_LEVEL": "debug", **settings}
+        self.settings = {
+            "RUNE_MASTER_KEY": MASTER_KEY,
+            "RUNE_LOG_LEVEL": "debug",
+            # The first comes after a minute, in the middle of whatever is tested then.
+            "RUNE_BACKUP_HOURS": "0",
+            **settings,
+        }
         self.edges = [self._process("edge", name) for name in ("edge-1", "edge-2")]
         self.web = self._process("web", "web")
         self.worker = self._process("worker", "worker")
@@ -158,7 +164,7 @@ class Cluster:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -119,7 +119,9 @@ def main() -> None:
             "on training data alone: a match is doubted where a text that talks about attacks\n"
             "quotes, lists or names it, and in a call where nothing would run it; words beside an\n"
             "attack switch no rule off; rules for calls look at what is sent, opened or deleted;\n"
-            "wording in a call's arguments only flags.\n\n"
+            "wording in a call's arguments only flags. Why two benign sources miss their bar, and\n"
+            "what the policy does to honest texts that nobody labelled, is in\n"
+            "[honest-material.md](honest-material.md).\n\n"
             "*Stopped or cut* is `redact`, `ask` or `block`; attacks that are only flagged are not "
             "counted as caught.\n\n" + text + "\n",
             encoding="utf-8",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 
+from rune_core.adapters.owners import Owners
 from rune_core.adapters.recent import Recent
 from rune_core.ids import cache_digest
 from rune_core.session.session import Session, current_session
@@ -66,22 +67,6 @@ def conversation(messages: Sequence[ChatMessage]) -> Conversation:
     return Conversation(digest, tuple(answered))
 
 
-class _Owners:
-    """Whose a digest is. What two sessions have in common is nobody's: nothing is guessed."""
-
-    def __init__(self) -> None:
-        self._entries: Recent[bytes, tuple[Session | None]] = Recent(_KEPT)
-
-    def get(self, digest: bytes) -> Session | None:
-        entry = self._entries.get(digest)
-        return None if entry is None else entry[0]
-
-    def claim(self, digest: bytes, session: Session) -> None:
-        entry = self._entries.get(digest)
-        shared = entry is not None and entry[0] is not session
-        self._entries.put(digest, (None if shared else session,))
-
-
 class Sessions:
     """Finds and keeps the sessions of one guard.
 
@@ -92,8 +77,8 @@ class Sessions:
     def __init__(self, create: Callable[[], Session]) -> None:
         self._create = create
         self._runs: Recent[str, Session] = Recent(_KEPT)
-        self._conversations = _Owners()
-        self._calls = _Owners()
+        self._conversations: Owners[bytes] = Owners(_KEPT)
+        self._calls: Owners[bytes] = Owners(_KEPT)
         self._none: Session | None = None
 
     def of_run(self) -> Session:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rune_core.adapters.usage import tokens_in
 from rune_core.adapters.walk import Check, Stopped, Walk, must_pass
-from rune_openai.request import answer_id
+from rune_openai.ids import answer_id
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rune_core.adapters.walk import Check, Stopped, Walk
 from rune_openai.answer import Answer, over_answer
 from rune_openai.chat_stream import ChatStream
+from rune_openai.ids import said_in
 from rune_openai.refusal import refusal
 from rune_openai.response_stream import ResponseStream
 from rune_openai.sse import EventReader, written
@@ -69,8 +70,7 @@ class Call:
 
     def belongs(self, answer: Answer) -> None:
         """Let later requests that name this answer find its session."""
-        # Ids of a stream repeat in every chunk.
-        self.guard.belongs(dict.fromkeys(answer.ids), self.session)
+        self.guard.belongs(answer.ids, self.session, said_in(self.body))
 
     def refusal(self, stop: Stopped) -> bytes | Any:
         """The answer in place of the server's."""

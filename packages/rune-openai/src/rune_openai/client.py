@@ -19,8 +19,9 @@ from rune_core.errors import UnguardableError
 from rune_openai.call import Call, current_call
 from rune_openai.errors import OpenAIBlockedError
 from rune_openai.guard import Guard, guard_for
+from rune_openai.ids import ids_of
 from rune_openai.refusal import answerable
-from rune_openai.request import ids_of, over_request
+from rune_openai.request import over_request
 from rune_openai.transport import guarded_http
 
 if TYPE_CHECKING:

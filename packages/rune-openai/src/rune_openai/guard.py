@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,11 +14,13 @@ from rune_core import Shield
 from rune_core.action import Action, OnBlock
 from rune_core.adapters.covers import Rows, passed_unread
 from rune_core.adapters.guard import AdapterGuard, adapter_name
+from rune_core.adapters.owners import Owners
 from rune_core.adapters.recent import Recent
 from rune_core.guarded import GuardedCall, guarded_call
-from rune_core.ids import cache_digest
 from rune_core.session.session import Session, current_session
 from rune_core.values import render
+from rune_openai.decisions import Decisions
+from rune_openai.ids import placed_id
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _NO_ID = "__fake_id__"  # what the Agents SDK writes where a provider gave no id
 _REMEMBERED = 8192
-_SESSIONS = 8192
+_SESSIONS = 16384
 
 ADAPTER = adapter_name("rune-openai")
 
@@ -84,14 +85,12 @@ class Guard(AdapterGuard):
         compare=False,
         repr=False,
     )
-    _decided: Recent[str, bool] = field(
-        default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
-    )
+    _decided: Decisions = field(default_factory=Decisions, compare=False, repr=False)
     _asked: Recent[str, bool] = field(
         default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
     )
-    _sessions: Recent[str, Session] = field(
-        default_factory=lambda: Recent(_SESSIONS), compare=False, repr=False
+    _sessions: Owners[str] = field(
+        default_factory=lambda: Owners(_SESSIONS), compare=False, repr=False
     )
 
     def __post_init__(self) -> None:
@@ -109,8 +108,8 @@ class Guard(AdapterGuard):
     def session(self, ids: Iterable[str | None] = ()) -> Session:
         """The session of the running call.
 
-        One opened by hand wins; then the one in which one of these ids was met; otherwise a new
-        one.
+        One opened by hand wins; then the one in which alone one of these ids was met; otherwise a
+        new one. What several sessions have in common tells nothing.
         """
         opened = current_session.get()
         if opened is not None:
@@ -121,17 +120,25 @@ class Guard(AdapterGuard):
                 return session
         return self.shield.open_session(agent_id=self.agent_id, framework=self.framework)
 
-    def belongs(self, ids: Iterable[str | None], session: Session) -> None:
-        """Remember that messages, calls or answers with these ids are part of a session."""
-        for known in ids:
+    def belongs(self, ids: Iterable[str | None], session: Session, said: bytes) -> None:
+        """Remember that messages, calls or answers with these ids are part of a session.
+
+        Args:
+            ids: Those in an answer.
+            session: Where it was given.
+            said: Stands for what was said before it, see ``said_in``.
+        """
+        # Ids of a stream repeat in every chunk.
+        for known in dict.fromkeys(ids):
             if known and known != _NO_ID:
-                self._sessions.put(known, session)
+                self._sessions.claim(known, session)
+                self._sessions.claim(placed_id(known, said), session)
 
     # -- calls that are decided where the model asks for them, and made elsewhere
 
     def decided(self, tool: str, args: Any, *, asks: bool) -> None:
         """Remember that a call was decided, so that the tool need not decide again."""
-        self._decided.put(_call_key(tool, args), asks)
+        self._decided.put(tool, args, asks=asks)
         if asks:
             self._asked.put(tool, True)
 
@@ -141,11 +148,11 @@ class Guard(AdapterGuard):
 
     def was_decided(self, tool: str, args: Any) -> bool | None:
         """None when the call was not decided yet, True when a person has to approve it."""
-        return self._decided.get(_call_key(tool, args))
+        return self._decided.get(tool, args)
 
     def forget(self, tool: str, args: Any) -> None:
         """The call is made now: the next one like it is decided anew."""
-        self._decided.pop(_call_key(tool, args))
+        self._decided.use(tool, args)
 
     async def _aask(self, check: Check, session: Session) -> GuardedCall | GuardedValue:
         tool = check.tool or ""
@@ -170,11 +177,6 @@ class Guard(AdapterGuard):
         if not guarded.stopped:
             self.decided(tool, guarded.args_to_use, asks=asks)
         return guarded
-
-
-def _call_key(tool: str, args: Any) -> str:
-    text = json.dumps(args, sort_keys=True, default=str, ensure_ascii=False)
-    return f"{tool}:{cache_digest(text).hex()}"
 
 
 @lru_cache(maxsize=64)

@@ -16,9 +16,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rune_core.adapters.walk import Stopped, Walk, each
 from rune_core.errors import ShieldBlockedError, UnguardableError
 from rune_openai.answer import Answer, over_item
+from rune_openai.ids import ids_of_items, said_in
 from rune_openai.proxy import Proxy, guard_of
 from rune_openai.refusal import response_events, response_to
-from rune_openai.request import check_definition, ids_of_items, over_input
+from rune_openai.request import check_definition, over_input
 from rune_openai.response_stream import ResponseStream
 from rune_scanner.finding import Surface
 
@@ -65,7 +66,7 @@ class GuardedModel(Proxy):
             AgentsBlockedError: Something may not pass and ``on_block`` is ``raise``.
         """
         guard: Guard = self._rune_guard
-        session = _session(guard, input, kwargs)
+        session, said = _session(guard, input, kwargs), said_in(input)
         answer = _answer(guard, session, output_schema, handoffs)
         token = guard.approvable.set(_approvable(tools))
         try:
@@ -94,7 +95,7 @@ class GuardedModel(Proxy):
             guard.approvable.reset(token)
         answer.ids.append(response.response_id)
         answer.used(response.usage)
-        guard.belongs(dict.fromkeys(answer.ids), session)
+        guard.belongs(answer.ids, session, said)
         if all(old is new for old, new in zip(response.output, output, strict=True)):
             return cast("ModelResponse", response)
         made: ModelResponse = dataclasses.replace(response, output=output)
@@ -113,7 +114,7 @@ class GuardedModel(Proxy):
     ) -> AsyncIterator[Any]:
         """As ``agents.Model.stream_response``. See ``get_response``."""
         guard: Guard = self._rune_guard
-        session = _session(guard, input, kwargs)
+        session, said = _session(guard, input, kwargs), said_in(input)
         answer = _answer(guard, session, output_schema, handoffs)
         approvable = _approvable(tools)
         stream = ResponseStream(answer)
@@ -160,7 +161,7 @@ class GuardedModel(Proxy):
                 raise AgentsBlockedError(stop.result) from None
             for one in response_events(response_to(stop)):
                 yield _events().validate_python(one)
-        guard.belongs(dict.fromkeys(answer.ids), session)
+        guard.belongs(answer.ids, session, said)
 
 
 class LazyModel(Model):
@@ -220,9 +221,7 @@ def guard_model(model: Any, guard: Guard, provider: ModelProvider | None = None)
 
 def _session(guard: Guard, items: Any, kwargs: Mapping[str, Any]) -> Session:
     ids = [kwargs.get("previous_response_id"), kwargs.get("conversation_id")]
-    if isinstance(items, list):
-        ids += ids_of_items(items)
-    return guard.session(ids)
+    return guard.session([*ids, *ids_of_items(items)])
 
 
 def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) -> Answer:

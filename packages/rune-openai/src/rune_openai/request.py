@@ -6,8 +6,7 @@ very objects that were given.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rune_core.adapters.walk import Check, Ruling, Stopped, Walk, each, must_pass
@@ -238,46 +237,6 @@ def check_definition(tool: Any) -> Check | None:
         definition_hash=definition_hash(shown),
         remember=True,
     )
-
-
-def ids_of(body: Any) -> Iterator[str | None]:
-    """Ids by which an earlier call of the same run can be recognised, newest first."""
-    if not isinstance(body, Mapping):
-        return
-    yield body.get("previous_response_id")
-    conversation = body.get("conversation")
-    yield conversation.get("id") if isinstance(conversation, Mapping) else conversation
-    for key in ("messages", "input"):
-        items = body.get(key)
-        if isinstance(items, list):
-            yield from ids_of_items(items)
-
-
-def ids_of_items(items: list[Any]) -> Iterator[str | None]:
-    """See ``ids_of``."""
-    for item in reversed(items):
-        if isinstance(item, Mapping):
-            yield item.get("call_id")
-            yield item.get("tool_call_id")
-            yield item.get("id") if item.get("type") != "item_reference" else None
-            for call in item.get("tool_calls") or ():
-                if isinstance(call, Mapping):
-                    yield call.get("id")
-            if item.get("role") == "assistant" and item.get("content"):
-                yield answer_id(item["content"])
-
-
-def answer_id(content: Any) -> str | None:
-    """Stands for the text of an answer, where a conversation carries no ids."""
-    if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, Mapping)]
-        content = "".join(text for text in texts if isinstance(text, str))
-    if not isinstance(content, str) or len(content) < _TELLING:
-        return None
-    return f"text:{hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-_TELLING = 40  # shorter answers ("Yes.") are given in many conversations
 
 
 def _over_field(

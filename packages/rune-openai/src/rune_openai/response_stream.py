@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rune_core.adapters.walk import Check, Feed, Ruling, Stopped, Walk
 from rune_openai.answer import CALLS, over_item
-from rune_openai.request import answer_id
+from rune_openai.ids import answer_id
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:

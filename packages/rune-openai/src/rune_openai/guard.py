@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ref
 
 from rune_core import Shield
 from rune_core.action import Action, OnBlock
@@ -93,6 +94,10 @@ class Guard(AdapterGuard):
         default_factory=lambda: Owners(_SESSIONS), compare=False, repr=False
     )
 
+    _items: Recent[int, tuple[ref[Any], Session]] = field(
+        default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         counter = passed_unread(self.shield._engine, self.framework)
@@ -133,6 +138,20 @@ class Guard(AdapterGuard):
             if known and known != _NO_ID:
                 self._sessions.claim(known, session)
                 self._sessions.claim(placed_id(known, said), session)
+
+    def asked_for(self, items: Iterable[Any], session: Session) -> None:
+        """Remember the very objects that stand for calls in an answer: no other run has them."""
+        for item in items:
+            if getattr(item, "call_id", None):
+                self._items.put(id(item), (ref(item), session))
+
+    def session_of_call(self, context: Any) -> Session:
+        """The session of a tool call, by what the Agents SDK says of it."""
+        item = getattr(context, "tool_call", None)
+        known = None if item is None else self._items.get(id(item))
+        if current_session.get() is None and known is not None and known[0]() is item:
+            return known[1]
+        return self.session((getattr(context, "tool_call_id", None),))
 
     # -- calls that are decided where the model asks for them, and made elsewhere
 

@@ -68,7 +68,7 @@ class ShieldToolInputGuardrail(ToolInputGuardrail[Any]):
         async def look(data: Any) -> ToolGuardrailFunctionOutput:
             args, _ = parse_arguments(data.context.tool_arguments)
             check = Check(Surface.TOOL_CALL, args, data.context.tool_name)
-            return _rejected(await _seen(_one(check), guard, data.context.tool_call_id), guard)
+            return _rejected(await _seen(_one(check), guard, data.context), guard)
 
         super().__init__(guardrail_function=look, name=_NAME)
 
@@ -84,13 +84,13 @@ class ShieldToolOutputGuardrail(ToolOutputGuardrail[Any]):
 
         async def look(data: Any) -> ToolGuardrailFunctionOutput:
             check = Check(Surface.TOOL_RESULT, data.output, data.context.tool_name)
-            ruling = await _seen(_one(check), guard, data.context.tool_call_id)
+            ruling = await _seen(_one(check), guard, data.context)
             return _rejected(ruling, guard)
 
         super().__init__(guardrail_function=look, name=_NAME)
 
 
-async def _seen(walk: Walk[Any], guard: Guard, call_id: str | None = None) -> Ruling | None:
+async def _seen(walk: Walk[Any], guard: Guard, context: Any = None) -> Ruling | None:
     """The first ruling of a walk that lets something not pass as it is."""
     seen: list[Ruling] = []
 
@@ -106,7 +106,7 @@ async def _seen(walk: Walk[Any], guard: Guard, call_id: str | None = None) -> Ru
             except StopIteration:
                 return
 
-    await guard.arun(look(), guard.session((call_id,)))
+    await guard.arun(look(), guard.session_of_call(context))
     return seen[0] if seen else None
 
 

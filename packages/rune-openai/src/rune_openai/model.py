@@ -96,6 +96,7 @@ class GuardedModel(Proxy):
         answer.ids.append(response.response_id)
         answer.used(response.usage)
         guard.belongs(answer.ids, session, said)
+        guard.asked_for(output, session)
         if all(old is new for old, new in zip(response.output, output, strict=True)):
             return cast("ModelResponse", response)
         made: ModelResponse = dataclasses.replace(response, output=output)
@@ -151,9 +152,12 @@ class GuardedModel(Proxy):
                     finally:
                         guard.approvable.reset(token)
                     for one in events:
+                        guard.asked_for(_items_of(one), session)
                         yield one
             for one in await guard.arun(stream.end(), session):
-                yield _events().validate_python(one)
+                made = _events().validate_python(one)
+                guard.asked_for(_items_of(made), session)
+                yield made
             if broken is not None:
                 raise broken
         except Stopped as stop:
@@ -319,6 +323,12 @@ def _event_of(data: Any, event: Any, held: dict[int, tuple[Any, Any]]) -> Any:
                 made.response.__dict__.setdefault(name, note)
         made.response.usage = response.usage
     return made
+
+
+def _items_of(event: Any) -> list[Any]:
+    """The finished items that an event carries."""
+    response = getattr(event, "response", None)
+    return [getattr(event, "item", None), *(getattr(response, "output", None) or ())]
 
 
 def _plain(value: Any) -> Any:

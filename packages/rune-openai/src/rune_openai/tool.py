@@ -149,7 +149,7 @@ class _Invoker:
 
     async def __call__(self, context: Any, arguments: str) -> Any:
         tool, guard = self.original, self.rune_guard
-        session = guard.session((getattr(context, "tool_call_id", None),))
+        session = guard.session_of_call(context)
         args, is_json = parse_arguments(arguments)
         try:
             if guard.was_decided(tool.name, args) is not None:

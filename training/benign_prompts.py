@@ -51,7 +51,7 @@ _RULE = re.compile(
     r"(?:do not|don't|never|always|only|you (?:must|should|may|can|will|are)|if |when |answer|reply|respond|use |keep|avoid|start|ignore|stay|make sure|ensure|please|let |write|say|act|pretend|remember|your )",
     re.IGNORECASE,
 )
-_ENDS = re.compile(r"(?<=[.!?])\s+|\n+[-*#\d.) ]*")
+_ENDS = re.compile(r"(?:(?<=[.!?])\s+|\n+)(?:[-*#>]+\s+|\d+[.)]\s+)?")
 _LEAST, _MOST = 20, 160
 
 

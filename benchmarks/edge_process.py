@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.ports import free_port
 from rune_server import settings as server_settings
 from rune_server.actor import SDK_PERMISSIONS, Role, member
 from rune_server.auth import keys
@@ -83,13 +83,6 @@ async def prepare(data_dir: Path, state_dsn: str = "") -> tuple[UUID, str]:
         return organisation.id, made.key
     finally:
         await state.close()
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class EdgeProcess:

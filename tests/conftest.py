@@ -7,9 +7,17 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long an example takes is the machine's business. With CI=true hypothesis makes the same
+# examples each time, of its own accord; that is kept.
+settings.register_profile(
+    "rune", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("rune")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,6 +19,7 @@ import trustme
 
 from benchmarks.dashboard import scenes
 from benchmarks.dashboard.seed import OTHER, PASSWORD, PEOPLE
+from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +77,7 @@ class DemoServer:
         self._days = days
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[str] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.demo: dict[str, Any] = {}
 
@@ -215,10 +216,3 @@ class DemoServer:
         chain = b"".join(blob.bytes() for blob in made.cert_chain_pems)
         (self._folder / "certificate.pem").write_bytes(chain)
         (self._folder / "key.pem").chmod(0o600)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

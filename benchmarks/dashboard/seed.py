@@ -317,9 +317,10 @@ async def _alerts(platform: Platform, owner: Actor) -> None:
         await alerts.create_rule(platform, owner, spec)
     await alert_jobs.evaluate_due(platform)
     page = await alerts.alerts(platform, owner, states=("open",))
+    # Some stay open, however few the time of day brings.
     for one in page.items[3:4]:
         await alerts.acknowledge(platform, owner, one.id)
-    for one in page.items[2:3]:
+    for one in page.items[4:5]:
         await alerts.resolve(platform, owner, one.id)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from benchmarks.ports import free_port
 
 from rune_core.errors import ConfigError
 from rune_core.layers.attack_memory import signature_of
@@ -47,9 +47,7 @@ def _installed() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Chroma server on a free port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = shutil.which("chroma", path=str(Path(sys.executable).parent))
     assert program is not None
     folder = tmp_path_factory.mktemp("chroma")

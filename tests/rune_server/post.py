@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.controller import Controller
-from tests.rune_server.services import free_port
+from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

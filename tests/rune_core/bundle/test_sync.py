@@ -219,7 +219,7 @@ FAULTS = {
 def test_whatever_the_server_answers_good_policies_stay(server, connect, fault, monkeypatch):
     monkeypatch.setattr(backoff, "REFUSED_SECONDS", 0.02)
     server.publish(document("p", DENY))
-    shield = connect(connection_timeout_seconds=0.3 if fault == "hang" else 20.0)
+    shield = connect(connection_timeout_seconds=2.0 if fault == "hang" else 20.0)
     shield.sync_policies(30.0)
     asked = server.counts()["/v1/policies"]
     server.fault = FAULTS[fault]
@@ -366,7 +366,9 @@ def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path):
         path.write_text(json.dumps(bundle))
         names.append(str(path))
     file = tmp_path / "folder" / "kept.json"
-    for _ in range(10):
+    killed = 0
+    while killed < 10 or not file.exists():  # on a busy machine none may have come to save
+        killed += 1
         child = subprocess.Popen(
             [sys.executable, "-c", SAVER, str(file), *names], stdout=subprocess.PIPE
         )
@@ -376,7 +378,6 @@ def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path):
         child.communicate()
         kept = BundleFile(file).load()
         assert kept is None or kept.policies[0].name == "p"
-    assert file.exists()
 
 
 # -- a guest

@@ -66,14 +66,19 @@ def test_questions_that_wait_are_bounded(judged, monkeypatch) -> None:
 
 
 def test_closing_asks_what_waits_within_its_time(judged) -> None:
-    done = threading.Event()
-    judge = FakeJudge(before=lambda _request: done.wait(20))
-    with judged(judge=judge, judge_later=True) as (shield, _, _):
+    asked, done = threading.Event(), threading.Event()
+
+    def hold(_request: object) -> bool:
+        asked.set()
+        return done.wait(60)
+
+    with judged(judge=FakeJudge(before=hold), judge_later=True) as (shield, _, _):
         for n in range(3):
             shield.scan_document(f"odd {n}")
+        assert asked.wait(20)
         started = time.monotonic()
         shield.close(0.4)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 40
         done.set()
         assert shield.stats.judge_outcomes["not_asked"] == 2
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import urllib.request
 from collections import Counter
 
 import pytest
+from benchmarks.ports import free_port
 from local_rune_server import KEY
 from waiting import until
 
@@ -34,9 +34,7 @@ def app(environ, start_response):
 @pytest.mark.parametrize("worker", [["sync"], ["gthread", "--threads", "4"]], ids=lambda w: w[0])
 def test_workers_of_gunicorn(server, state, tmp_path, worker):
     (tmp_path / "wsgi_app.py").write_text(APP)
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "RUNE_URL": server.url,

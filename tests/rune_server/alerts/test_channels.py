@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import replace
 
 import pytest
 from aiosmtpd.controller import Controller
+from benchmarks.ports import free_port
 from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
@@ -153,9 +153,7 @@ async def test_mail(settings, clock, analytics, inbox) -> None:
             got.append(f"{envelope.rcpt_tos} {envelope.content.decode()}")
             return "250 OK"
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     controller = Controller(Handler(), hostname="127.0.0.1", port=port)
     controller.start()
     try:

@@ -68,7 +68,7 @@ async def test_an_organisation_is_erased_and_nothing_else(analytics, organisatio
 
 async def test_an_agent_is_erased_and_its_bill_is_not(analytics, organisation):
     events = made_events(200, until=NOW)
-    await analytics.insert(organisation, events)
+    await analytics.insert(organisation, events, received_at=NOW)
     agent = events[0].agent_id
     its = sum(event.agent_id == agent for event in events)
     assert await analytics.erase(organisation, agent) == its

@@ -166,7 +166,7 @@ async def test_a_revoked_key_ends(platform, client, clock) -> None:
     headers = {"x-rune-key": made.key}
     assert (await client.get("/v1/policies/documents", headers=headers)).status_code == 200
     await keys.revoke(platform, ours.owner, made.info.id)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         while (await client.get("/v1/me", headers=headers)).status_code != 401:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

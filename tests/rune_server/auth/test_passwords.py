@@ -8,11 +8,11 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from benchmarks.ports import free_port
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from tests.rune_server.auth.conftest import CLIENT, PASSWORD, Browser
-from tests.rune_server.services import free_port
 
 from rune_server.accounts import organisations, users
 from rune_server.auth import passwords, reset, sign_in

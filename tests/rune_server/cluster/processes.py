@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.rune_server.services import free_port
+from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ class RoleProcess:
 
     def client(self, **options: Any) -> httpx.Client:
         context = ssl.create_default_context(cafile=self.certificate)
-        return httpx.Client(base_url=self.url, verify=context, timeout=20, **options)
+        return httpx.Client(base_url=self.url, verify=context, timeout=60, **options)
 
     def kill(self) -> None:
         """Kill -9."""
@@ -158,7 +158,7 @@ class Cluster:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

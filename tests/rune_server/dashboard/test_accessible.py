@@ -81,13 +81,13 @@ def test_the_keyboard_works_the_list(as_role: Callable[..., Visit]) -> None:
     page.keyboard.press("Enter")
     drawer = page.locator("#drawer")
     drawer.get_by_text("Content is not here.").wait_for()
-    assert f"open={rows.nth(0).get_attribute('data-id')}" in page.url
+    page.wait_for_url(f"**open={rows.nth(0).get_attribute('data-id')}*")
     second = rows.nth(1).get_attribute("data-id")
     page.keyboard.press("]")
     page.wait_for_url(f"**open={second}*")
     page.keyboard.press("Escape")
-    assert drawer.is_hidden()
-    assert "open=" not in page.url
+    drawer.wait_for(state="hidden")
+    page.wait_for_url(lambda url: "open=" not in url)
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "q"
     page.keyboard.press("Escape")

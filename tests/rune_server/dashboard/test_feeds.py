@@ -72,10 +72,18 @@ async def test_a_filter_is_the_lists_own(platform: Platform, organisation: Organ
     async with feeds.open(organisation.id, chosen) as reader:
         events = made(platform, 3)
         stopped = [event.event_id for event in events if event.action in {"block", "ask"}]
+        assert stopped
+        assert len(stopped) < len(events)
         await write(platform, organisation, events)
-        await asyncio.sleep(1.5)
-        got = [str(row.event_id) for row in (reader.batches.get_nowait() or [])] if stopped else []
+        got: list[str] = []
+        while len(got) < len(stopped):
+            batch = await asyncio.wait_for(reader.next(), 30)
+            assert batch is not None
+            got += [str(row.event_id) for row in batch]
         assert sorted(got) == sorted(stopped)
+        await platform.bus.publish(f"events.{organisation.id}", b"{}")
+        await asyncio.sleep(0.6)
+        assert reader.batches.empty()
 
 
 async def test_a_feed_ends_with_the_bus(platform: Platform, organisation: Organisation) -> None:

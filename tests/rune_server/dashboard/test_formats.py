@@ -70,3 +70,17 @@ def test_sparklines_stay_in_their_frame(values: list[float]) -> None:
 @given(st.text(max_size=60))
 def test_initials_of_anything(name: str) -> None:
     assert 1 <= len(formats.initials(name)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("payments.transfer", "payments.transfer"),
+        ("W" * 128, "W" * 13 + "…"),
+        ("a name that goes on and on and on", "a name that goes on and on…"),
+        ("見積" * 40, "見積" * 6 + "…"),
+        ("", ""),
+    ],
+)
+def test_fitted(text: str, shown: str) -> None:
+    assert formats.fitted(text, 25) == shown

@@ -12,6 +12,7 @@ import pytest
 from rune_server import edge
 from rune_server.actor import Permission
 from rune_server.auth import keys
+from rune_server.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -110,10 +111,14 @@ async def client(platform, owner) -> Client:
 
 @pytest.fixture
 def with_settings(platform, client) -> Callable[..., Client]:
-    """The same edge under other settings."""
+    """The same edge under other settings, and with a clock for its rates that stands still."""
 
     def make(**changed: Any) -> Client:
-        changed_platform = replace(platform, settings=replace(platform.settings, **changed))
+        changed_platform = replace(
+            platform,
+            settings=replace(platform.settings, **changed),
+            limits=Limits(clock=lambda: 0.0),
+        )
         return Client(edge.app(changed_platform), client.key)
 
     return make

@@ -66,17 +66,18 @@ async def counted(analytics, organisation):
 async def test_a_batch_written_twice_counts_once_everywhere(analytics, organisation):
     events = made_events(500, until=NOW)
     batch = uuid7()
-    for _ in range(3):
-        await analytics.insert(organisation, events, batch=batch)
+    for late in range(3):
+        at = NOW + timedelta(milliseconds=late)
+        await analytics.insert(organisation, events, batch=batch, received_at=at)
     assert await counted(analytics, organisation) == (500,) * 5
 
 
 async def test_events_that_another_batch_brought_are_left_out(analytics, organisation):
     other = uuid4()
     events = made_events(300, until=NOW)
-    await analytics.insert(organisation, events[:200])
+    await analytics.insert(organisation, events[:200], received_at=NOW)
     # The same ids of another organisation hinder nobody.
-    await analytics.insert(other, events)
+    await analytics.insert(other, events, received_at=NOW)
     store = await analytics.store(organisation)
     token = uuid7()
     lines = rows.lines(rows.prefix(organisation, 30, NOW, token), events)
@@ -97,7 +98,7 @@ async def test_segments_of_a_process_that_died_are_written_once(settings, analyt
     spool.mkdir(parents=True)
     written, unwritten = uuid7(), uuid7()
     first, second = made_events(100, until=NOW), made_events(100, until=NOW, seed=1)
-    await analytics.insert(organisation, first, batch=written)
+    await analytics.insert(organisation, first, batch=written, received_at=NOW)
     for batch, events in ((written, first), (unwritten, second)):
         file = SegmentFile(spool / name_of(batch, "us"), VAULT)
         file.append(rows.lines(rows.prefix(organisation, 30, NOW, batch), events))
@@ -219,7 +220,7 @@ async def test_a_client_that_leaves_while_it_waits_takes_nobody_with_it(
 
 async def test_old_and_new_events_in_one_segment(ingest, analytics, organisation):
     old = [made_event(NOW - timedelta(days=days), seed=days) for days in range(1, 29)]
-    await analytics.insert(organisation, old[:10])
+    await analytics.insert(organisation, old[:10], received_at=NOW)
     await accept(ingest, organisation, [*old, *made_events(50, until=NOW)])
     assert await ingest.settled()
     store = await analytics.store(organisation)

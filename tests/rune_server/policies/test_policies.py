@@ -105,7 +105,7 @@ async def test_publishing_changes_the_bundle_and_tells(platform, owner, organisa
     assert (await bundle(platform, organisation))[0] == {}
     async with platform.bus.subscribe(policies.topic(organisation.id)) as messages:
         published = await policies.publish(platform, owner, made.id)
-        assert await messages.next(1) is not None
+        assert await messages.next(60) is not None
     assert published.published_revision == 1
     held, revision = await bundle(platform, organisation)
     assert held == {"tools": 1}

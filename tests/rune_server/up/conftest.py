@@ -14,13 +14,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.rune_server.services import free_port
+from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 START_SECONDS = 120
+TOO_LONG = "stopping took too long"
+COMMAND_SECONDS = 300
+"""Nothing is timed: a busy machine takes a minute to load and to rewrite what takes seconds."""
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Up:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=COMMAND_SECONDS,
         )
 
     def start(self) -> str:
@@ -90,7 +93,10 @@ class Up:
         return self._text("out")
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
-        """Tell it to stop. Its exit code, and how many seconds it took."""
+        """Tell it to stop. Its exit code, and how many seconds it took.
+
+        The code is 0, or 1 where the machine was too busy and it ended before it was done.
+        """
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(number)
@@ -102,11 +108,12 @@ class Up:
         self.said += self._text("out")
         self.logged += self._text("log")
         self.process = None
+        assert code == 0 or TOO_LONG in self._text("log"), self._text("log")[-2000:]
         return code, time.monotonic() - began
 
     def client(self, **options: Any) -> httpx.Client:
         context = ssl.create_default_context(cafile=self.certificate)
-        return httpx.Client(base_url=self.url, verify=context, timeout=20, **options)
+        return httpx.Client(base_url=self.url, verify=context, timeout=60, **options)
 
     @property
     def password(self) -> str:

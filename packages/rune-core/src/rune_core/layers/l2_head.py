@@ -9,11 +9,18 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from rune_core.layers.encoders import open_encoder
-from rune_core.layers.l2_model import Reading, Window, cut_windows, manifest_of, verified
+from rune_core.layers.l2_model import (
+    Reading,
+    Window,
+    cut_windows,
+    manifest_of,
+    touches,
+    verified,
+)
+from rune_core.layers.turns import Turns, cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,16 +78,26 @@ class HeadModel:
             self._mean, self._scale = file["mean"], file["scale"]
             self._weights, self._bias = file["weights"], file["bias"]
         self._encoder = open_encoder(manifest["encoder"], threads=threads)
-        self._slots = BoundedSemaphore(2)
+        self._turns = Turns(max(1, min(4, cores() // threads)))
 
     def read(
-        self, text: str, surface: str, max_windows: int, *, everything: bool = False
+        self,
+        text: str,
+        surface: str,
+        max_windows: int,
+        *,
+        everything: bool = False,
+        only: Sequence[tuple[int, int]] | None = None,
     ) -> Reading:
-        """As ``VectorModel.read``; every window is read, in order, as far as the budget goes."""
+        """As ``VectorModel.read``; windows are read in order, as far as the budget goes."""
         del everything
         np = self._np
         words, ranges = windows_of(text)
-        chosen = ranges[:max_windows]
+        wanted = [
+            i for i, window in enumerate(ranges) if only is None or touches(words, window, only)
+        ]
+        read = wanted[:max_windows]
+        chosen = [ranges[i] for i in read]
         pieces = [text[words[a][0] : words[b - 1][1]] for a, b in chosen]
         vectors = self._encode(pieces)
         logits = self._logits(vectors, surface)
@@ -88,7 +105,7 @@ class HeadModel:
             windows=[Window(a, b, 0.0) for a, b in ranges],
             attack={}, jailbreak={}, harmful={}, tokens={}, embeddings={},
             offsets=words,
-            unread=len(ranges) - len(chosen),
+            unread=len(wanted) - len(chosen),
             cut=len(text) - words[-1][1] if len(words) == _MAX_WORDS else 0,
         )  # fmt: skip
         attack: dict[int, float] = {}
@@ -96,12 +113,13 @@ class HeadModel:
         harmful: dict[int, float] = {}
         tokens: dict[int, Any] = {}
         embeddings: dict[int, Any] = {}
-        for i, (a, b) in enumerate(chosen):
-            benign, injection, jail, harm = (float(value) for value in logits[i])
+        for row, i in enumerate(read):
+            a, b = ranges[i]
+            benign, injection, jail, harm = (float(value) for value in logits[row])
             attack[i] = float(np.logaddexp(injection, jail) - np.logaddexp(benign, harm))
             jailbreak[i] = jail - injection
             harmful[i] = harm - float(np.logaddexp.reduce([benign, injection, jail]))
-            embeddings[i] = vectors[i] / max(float(np.linalg.norm(vectors[i])), 1e-6)
+            embeddings[i] = vectors[row] / max(float(np.linalg.norm(vectors[row])), 1e-6)
             tokens[i] = np.full(b - a, attack[i], np.float32)
             if attack[i] >= _LOOK_CLOSER:
                 tokens[i] = self._by_sentence(text, words[a:b], surface)
@@ -118,7 +136,7 @@ class HeadModel:
     def _encode(self, pieces: Sequence[str]) -> Any:
         if not pieces:
             return self._np.zeros((0, len(self._mean) - len(MARKERS)), self._np.float32)
-        with self._slots:
+        with self._turns:
             return self._np.asarray(self._encoder.encode(pieces), self._np.float32)
 
     def _logits(self, vectors: Any, surface: str) -> Any:

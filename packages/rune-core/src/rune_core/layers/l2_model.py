@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
+from bisect import bisect_right
 from dataclasses import dataclass
 from importlib.util import find_spec
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, Final
+
+from rune_core.layers.turns import Turns, cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,6 +128,17 @@ def cut_windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
+def touches(
+    offsets: Sequence[tuple[int, int]],
+    window: tuple[int, int],
+    stretches: Sequence[tuple[int, int]],
+) -> bool:
+    """Whether a window of tokens holds any character of stretches that are in order."""
+    start, end = offsets[window[0]][0], offsets[window[1] - 1][1]
+    at = bisect_right(stretches, start, key=lambda stretch: stretch[1])
+    return at < len(stretches) and stretches[at][0] < end
+
+
 def open_model(folder: Path, *, threads: int = 1) -> VectorModel | HeadModel:
     """The model in a folder: Rune's own kind, or another encoder with a head.
 
@@ -157,12 +169,14 @@ class VectorModel:
         import onnxruntime
         from tokenizers import Tokenizer
 
+        from rune_core.layers.l2_prefilter import Prefilter
+
         manifest = manifest_of(folder)
         content = {
             name: verified(folder, name, digest) for name, digest in manifest["files"].items()
         }
         self._np = np
-        self._slots = BoundedSemaphore(max(1, min(4, (os.cpu_count() or 1) // threads)))
+        self._turns = Turns(max(1, min(4, cores() // threads)))
         self.version: str = manifest["version"]
         self.settings: Mapping[str, Any] = json.loads(content["thresholds.json"])
         self._tokenizer = Tokenizer.from_buffer(content["tokenizer.json"])
@@ -175,7 +189,12 @@ class VectorModel:
         options.enable_mem_pattern = False
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            content["model.onnx"], options, providers=["CPUExecutionProvider"]
+            content["model.onnx"],
+            options,
+            providers=["CPUExecutionProvider"],
+            # The fused kernel takes ten times as long as the sum and the norm by themselves:
+            # an eighth of the whole run.
+            disabled_optimizers=["SkipLayerNormFusion"],
         )
         self._markers = {
             surface: (self._tokenizer.token_to_id(marker), self.settings["types"][marker], marker)
@@ -186,7 +205,13 @@ class VectorModel:
         )
 
     def read(
-        self, text: str, surface: str, max_windows: int, *, everything: bool = False
+        self,
+        text: str,
+        surface: str,
+        max_windows: int,
+        *,
+        everything: bool = False,
+        only: Sequence[tuple[int, int]] | None = None,
     ) -> Reading:
         """Cut a text into windows and let the encoder read those the prefilter does not clear.
 
@@ -195,28 +220,25 @@ class VectorModel:
             surface: Where it was met; the model judges one text differently by surface.
             max_windows: How many windows the encoder may read, the most suspicious first.
             everything: Have windows read that the prefilter would clear, too.
+            only: Stretches of characters, in order: windows that touch none are left alone.
         """
-        np = self._np
         marker, kind, name = self._markers[surface]
-        size, overlap = int(self.settings["window"]) - 3, int(self.settings["overlap"])
-        # No token is shorter than a character, so this much text holds all tokens that count.
-        head = text[: _MAX_TOKENS * 4]
-        encoding = self._tokenizer.encode(head, add_special_tokens=False)
-        ids, offsets = encoding.ids[:_MAX_TOKENS], encoding.offsets[:_MAX_TOKENS]
-        cut = len(text) - len(head)
-        if len(encoding.ids) > _MAX_TOKENS:
-            cut = len(text) - offsets[-1][1]
-        ranges = cut_windows(len(ids), size, overlap)
-        if self._prefilter is None or not ranges:
-            scores = [0.0] * len(ranges)
-            wanted = list(range(len(ranges)))
-        else:
-            scores = self._prefilter.scores(np.asarray(ids, np.int64), ranges, name)
-            least = -math.inf if everything else self._prefilter.threshold(name)
-            wanted = [i for i, score in enumerate(scores) if score >= least]
+        with self._turns:
+            ids, offsets, cut = self._tokens(text)
+            ranges = cut_windows(
+                len(ids), int(self.settings["window"]) - 3, int(self.settings["overlap"])
+            )
+            scores, least = [0.0] * len(ranges), -math.inf
+            if self._prefilter is not None and ranges:
+                scores = self._prefilter.scores(self._np.asarray(ids, self._np.int64), ranges, name)
+                least = -math.inf if everything else self._prefilter.threshold(name)
+        wanted = [i for i, score in enumerate(scores) if score >= least]
+        if only is not None:
+            wanted = [i for i in wanted if touches(offsets, ranges[i], only)]
         wanted.sort(key=lambda i: -scores[i])
         chosen = wanted[:max_windows]
         windows = [Window(a, b, s) for (a, b), s in zip(ranges, scores, strict=True)]
+        np = self._np
         attack: dict[int, float] = {}
         jailbreak: dict[int, float] = {}
         harmful: dict[int, float] = {}
@@ -247,6 +269,17 @@ class VectorModel:
             cut=cut,
         )
 
+    def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]], int]:
+        """Ids and characters of a text's tokens, and how many characters at the end have none."""
+        # No token is shorter than a character, so this much text holds all tokens that count.
+        head = text[: _MAX_TOKENS * 4]
+        encoding = self._tokenizer.encode(head, add_special_tokens=False)
+        ids, offsets = encoding.ids[:_MAX_TOKENS], encoding.offsets[:_MAX_TOKENS]
+        cut = len(text) - len(head)
+        if len(encoding.ids) > _MAX_TOKENS:
+            cut = len(text) - offsets[-1][1]
+        return ids, offsets, cut
+
     def embed(self, text: str) -> tuple[float, ...] | None:
         """The encoder's vector of a text's first window, of unit length; None without words."""
         reading = self.read(text, "document", 1, everything=True)
@@ -262,71 +295,12 @@ class VectorModel:
             n = len(piece) + 3
             ids[row, :n] = (_CLS, marker, *piece, _SEP)
             mask[row, :n] = 1
-        # More runs at once than cores would only add memory: each thread's allocator keeps its own.
-        with self._slots:
+        with self._turns:
             logits, token_logits, vectors = self._session.run(
                 ["logits", "token_logits", "embedding"],
                 {"input_ids": ids, "attention_mask": mask, "token_type_ids": mask * kind},
             )
         return logits, token_logits, vectors
-
-
-class Prefilter:
-    """A one-layer convolution over word vectors that clears harmless windows in microseconds.
-
-    Args:
-        path: The ``.npz`` file with ``vectors`` (int8, vocabulary by depth), ``scale``,
-            ``markers`` (names) and their ``shifts``, ``kernel`` (width x depth, hidden),
-            ``bias``, ``out`` (2 x hidden), ``out_bias`` and ``thresholds`` (one a marker).
-    """
-
-    def __init__(self, path: Path) -> None:
-        import numpy as np
-
-        self._np = np
-        with np.load(path, allow_pickle=False) as file:
-            self._vectors = file["vectors"]
-            self._scale = float(file["scale"])
-            names = [str(name) for name in file["markers"]]
-            self._shifts = dict(zip(names, file["shifts"], strict=True))
-            self._thresholds = dict(zip(names, map(float, file["thresholds"]), strict=True))
-            self._kernel = file["kernel"]
-            self._bias = file["bias"]
-            self._out = file["out"]
-            self._out_bias = float(file["out_bias"])
-        self._width = len(self._kernel) // self._vectors.shape[1]
-
-    def threshold(self, marker: str) -> float:
-        """Log-odds from which a window is handed to the encoder."""
-        return self._thresholds[marker]
-
-    def scores(self, ids: Any, ranges: Sequence[tuple[int, int]], marker: str) -> list[float]:
-        """Log-odds of each window that something is there.
-
-        Args:
-            ids: Token ids, shape (t,).
-            ranges: The windows.
-            marker: The surface's marker.
-        """
-        np = self._np
-        reach = self._width // 2
-        depth = self._vectors.shape[1]
-        hidden = np.empty((len(ids), self._kernel.shape[1]), np.float32)
-        for begin in range(0, len(ids), 2048):  # Bounds the memory of a long text.
-            end = min(begin + 2048, len(ids))
-            low, high = max(0, begin - reach), min(len(ids), end + reach)
-            vectors = self._vectors[ids[low:high]] * np.float32(self._scale) + self._shifts[marker]
-            padded = np.zeros((end - begin + 2 * reach, depth), np.float32)
-            padded[low - begin + reach : high - begin + reach] = vectors
-            stacked = np.lib.stride_tricks.sliding_window_view(padded, self._width, axis=0)
-            rows = stacked.transpose(0, 2, 1).reshape(end - begin, -1)
-            hidden[begin:end] = np.maximum(rows @ self._kernel + self._bias, 0)
-        found = []
-        for a, b in ranges:
-            part = hidden[a:b]
-            pooled = np.concatenate([part.max(0), part.mean(0)])
-            found.append(float(pooled @ self._out) + self._out_bias)
-        return found
 
 
 def verified(folder: Path, name: str, digest: str) -> bytes:

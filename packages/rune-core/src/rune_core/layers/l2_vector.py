@@ -13,8 +13,9 @@ from rune_core.layers import l2_model
 from rune_core.layers.attack_memory import FileStore
 from rune_core.layers.base import Found
 from rune_core.layers.calibration import STRONG
+from rune_core.layers.l2_readings import View, readings
 from rune_core.layers.remembering import Recognizer, open_store
-from rune_scanner.finding import Finding, Severity, Span, Surface, Threat
+from rune_scanner.finding import Finding, Severity, Surface, Threat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +25,10 @@ if TYPE_CHECKING:
     from rune_core.layers.calibration import Calibration
     from rune_core.layers.l2_head import HeadModel
     from rune_core.layers.l2_model import Reading, VectorModel
-    from rune_scanner.views import OffsetMap
 
 NAME = "l2_vector"
 MAX_WINDOWS = 64
 """Windows the encoder reads of one text: about 6,000 tokens, 24 kB of English."""
-_LEAST_VIEW = 12
-_MAX_VIEWS = 8
-_LEAST_GAIN = 8
 _SHARE = 0.4
 _LONG_SENTENCE = 240
 _SENTENCE = re.compile(r"[.!?][\"')\]]*\s+|\n+|\\n|[\"'],\s*[\"']|</?\w[^>]*>")
@@ -46,17 +43,6 @@ class _Hit(NamedTuple):
     end: int
     score: float
     threat: Threat
-
-
-class _View(NamedTuple):
-    """A reading of the text, with its way back; None where it is the text itself."""
-
-    name: str
-    text: str
-    offsets: OffsetMap | None
-
-    def original(self, start: int, end: int) -> Span:
-        return Span(start, end) if self.offsets is None else self.offsets.to_original(start, end)
 
 
 class VectorLayer:
@@ -193,9 +179,9 @@ class VectorLayer:
         left = self._max_windows
         findings: list[Finding] = []
         best, unread, cut = 0.0, 0, 0
-        views, unseen = _views(text)
+        views, unseen = readings(text)
         for view in views:
-            reading = model.read(view.text, surface, max(left, 0))
+            reading = model.read(view.text, surface, max(left, 0), only=view.news)
             left -= len(reading.attack)
             unread += reading.unread
             cut += reading.cut
@@ -221,8 +207,8 @@ class VectorLayer:
         Minus infinity when the prefilter cleared all of it.
         """
         left, worst = self._max_windows, -math.inf
-        for view in _views(text)[0]:
-            reading = self.model.read(view.text, surface, max(left, 0))
+        for view in readings(text)[0]:
+            reading = self.model.read(view.text, surface, max(left, 0), only=view.news)
             left -= len(reading.attack)
             if reading.attack:
                 worst = max(worst, max(reading.attack.values()) - math.log(len(reading.windows)))
@@ -286,10 +272,10 @@ class VectorLayer:
                 start, end = reading.offsets[window.start][0], reading.offsets[window.end - 1][1]
                 yield _Hit(start, end, score, Threat.POLICY_VIOLATION)
 
-    def _matches(self, view: _View) -> list[Match]:
+    def _matches(self, view: View) -> list[Match]:
         return self.recognizer.matches(view.text, self.model)
 
-    def _remembered(self, match: Match, surface: str, view: _View) -> Finding:
+    def _remembered(self, match: Match, surface: str, view: View) -> Finding:
         return Finding(
             rule_id=f"memory-{match.signature.id}",
             threat=match.signature.threat,
@@ -302,7 +288,7 @@ class VectorLayer:
             label="REMEMBERED",
         )
 
-    def _finding(self, hit: _Hit, surface: str, view: _View) -> Finding:
+    def _finding(self, hit: _Hit, surface: str, view: View) -> Finding:
         kind = "harmful" if hit.threat is Threat.POLICY_VIOLATION else "attack"
         return Finding(
             rule_id=f"l2-{hit.threat.value.replace('_', '-')}",
@@ -340,32 +326,6 @@ def inverse(confidence: float, knots: Sequence[Sequence[float]]) -> float:
         if confidence <= y1:
             return float(x0 + (x1 - x0) * (confidence - y0) / (y1 - y0))
     return float(knots[-1][0])
-
-
-def _views(text: str) -> tuple[list[_View], int]:
-    """The text, the readings that say what it does not spell out, and how many were too many."""
-    from rune_scanner.views import build_views
-
-    raw, *others = build_views(text).views
-    found = [_View("raw", text, None)]
-    if not text.isascii() and _disguised(text, raw.folded):
-        found.append(_View("folded", raw.folded, raw.folded_offsets))
-    for view in others:
-        content = view.text.strip()
-        if len(content) >= _LEAST_VIEW and content not in text:
-            found.append(_View(view.name, view.text, view.offsets))
-    return found[: 1 + _MAX_VIEWS], max(0, len(found) - 1 - _MAX_VIEWS)
-
-
-def _disguised(text: str, folded: str) -> bool:
-    """Whether folding turned letters of other alphabets or forms into plain English ones.
-
-    A text in another language keeps most of its letters when folded, and is read as it is.
-    """
-    letters = [c for c in folded if c.isalpha()]
-    plain = sum(c.isascii() for c in letters)
-    gained = plain - sum(c.isascii() and c.isalpha() for c in text)
-    return gained >= _LEAST_GAIN and plain >= 0.9 * len(letters)
 
 
 def _spans(text: str, reading: Reading, index: int) -> Iterator[tuple[int, int]]:

@@ -122,13 +122,15 @@ def _print_first(first: First) -> None:
 
 
 def _print_ready(found: Settings, made: Certificate, first: First | None) -> None:
-    typer.echo(f"Rune is at {found.url}")
+    said = [f"Rune is at {found.url}"]
     if made.ours:
-        typer.echo(f"Its certificate is its own: SHA-256 {made.fingerprint}")
+        said.append(f"Its certificate is its own: SHA-256 {made.fingerprint}")
         if first is not None:
-            typer.echo(
+            said.append(
                 "\nPoint an agent at it:\n\n"
                 f"  export RUNE_URL={found.url}\n"
                 "  export RUNE_API_KEY=…the key above…\n"
                 f"  export RUNE_CA_FILE={made.path}"
             )
+    # At once: whoever waits for the first line finds the others with it.
+    typer.echo("\n".join(said))

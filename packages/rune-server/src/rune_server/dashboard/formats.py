@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
@@ -125,6 +126,36 @@ def initials(name: str) -> str:
     """One or two letters for an avatar."""
     words = [word for word in name.replace("@", " ").replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+def fitted(text: str, room: float) -> str:
+    """A text for a drawing, where nothing cuts it: with ``…`` in place of what has no room.
+
+    Args:
+        text: The text.
+        room: In lower-case letters of the usual width.
+    """
+    widths = [_width(character) for character in text]
+    if sum(widths) <= room:
+        return text
+    kept, used = 0, 1.0
+    while used + widths[kept] <= room:
+        used += widths[kept]
+        kept += 1
+    return text[:kept].rstrip() + "…"
+
+
+def _width(character: str) -> float:
+    """How many lower-case letters a character is as wide as, in Inter, rather too many."""
+    if unicodedata.combining(character):
+        return 0.0
+    if unicodedata.east_asian_width(character) in "WF":
+        return 2.0
+    if character in "WM@%":
+        return 1.8
+    if character in " .,:;'|!/ijlftr-()[]":
+        return 0.7
+    return 1.25 if character.isupper() or character in "mw" else 1.0
 
 
 def spark_paths(values: Sequence[float], width: float = 100, height: float = 24) -> tuple[str, str]:

@@ -56,6 +56,7 @@ def environment(static: StaticFiles) -> Environment:
         "duration": formats.duration,
         "iso": formats.iso,
         "initials": formats.initials,
+        "fitted": formats.fitted,
         # Jinja's own leaves slashes, which a name may hold: it would lead elsewhere.
         "urlencode": lambda text: quote(str(text), safe=""),
         "moment": _moment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from rune_server.limits.memory import MemoryLimits
 from rune_server.limits.redis import RedisLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rune_server.limits.bucket import Limit, Taken
 
@@ -20,10 +21,13 @@ class Limits:
 
     Args:
         redis_url: Where counts are shared; None keeps them in this process.
+        clock: Seconds on a clock that does not jump, for rates that are kept here.
     """
 
-    def __init__(self, redis_url: str | None = None) -> None:
-        self._local = MemoryLimits()
+    def __init__(
+        self, redis_url: str | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._local = MemoryLimits(clock)
         self._shared = RedisLimits(redis_url) if redis_url else None
         self._open: Counter[str] = Counter()
 

@@ -147,7 +147,7 @@ class DemoServer:
                 text=True,
             )
         self._until("ready")
-        for _ in range(100):
+        for _ in range(600):
             with socket.socket() as tried:
                 if tried.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
@@ -176,7 +176,7 @@ class DemoServer:
 
     def send(self, events: Sequence[Event], *, key: str | None = None) -> None:
         """Send events as an SDK does; durable when this returns, written soon after."""
-        with httpx.Client(verify=False, timeout=30) as client:
+        with httpx.Client(verify=False, timeout=60) as client:
             answer = client.post(
                 f"{self.url}/v1/events",
                 content=scenes.encoded(events),

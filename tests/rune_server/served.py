@@ -111,6 +111,7 @@ def served(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterato
         "RUNE_MASTER_KEY": MASTER_KEY,
         "RUNE_PUBLIC_URL": "https://rune.test",
         "RUNE_CHDB_MEMORY_BYTES": "536870912",
+        "RUNE_BACKUP_HOURS": "0",
         "RUNE_IP_REQUESTS_PER_SECOND": "20000",
         "RUNE_KEY_REQUESTS_PER_SECOND": "2000",
         **(settings or {}),

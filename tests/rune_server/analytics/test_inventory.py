@@ -171,9 +171,16 @@ async def test_coverage_says_what_did_not_run(analytics, organisation):
         assert rows["a", "input"].failed == {"l2": 2}
         assert rows["b", "input"].failed == {}
         assert ("b", "document") not in rows
+        for row in await analytics.coverage(organisation, window, failures=False):
+            asked = rows[row.agent_id, row.surface]
+            assert (row.events, row.degraded) == (asked.events, asked.degraded)
+            assert row.failed == {}
     layers = {row.layer: row for row in await analytics.latency(organisation, HOUR)}
     assert layers["l2"].failed == 3
     assert layers["l2"].events == 1
+    alone = {row.layer: row for row in await analytics.latency(organisation, HOUR, failures=False)}
+    assert alone["l2"].failed == 0
+    assert (alone["l2"].events, alone["l2"].p95) == (1, layers["l2"].p95)
 
 
 async def test_many_agents_in_a_hurry(analytics, organisation):

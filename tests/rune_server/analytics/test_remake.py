@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -24,17 +28,17 @@ OLDER = (
 )
 
 
-def aged(client):
+def aged(client, database=DATABASE):
     """Leave the rollups as an older version might have: by agents alone, with its own views."""
     for rollup, source in (("events_by_minute", "events"), ("events_by_hour", "events_by_minute")):
-        client.command(f"DROP VIEW {DATABASE}.{rollup}_view SYNC")
-        client.command(f"DROP TABLE {DATABASE}.{rollup} SYNC")
-        client.command(f"CREATE TABLE {DATABASE}.{rollup} {OLDER}")
+        client.command(f"DROP VIEW {database}.{rollup}_view SYNC")
+        client.command(f"DROP TABLE {database}.{rollup} SYNC")
+        client.command(f"CREATE TABLE {database}.{rollup} {OLDER}")
         at, number = ("timestamp", "1") if source == "events" else ("began", "events")
         client.command(
-            f"CREATE MATERIALIZED VIEW {DATABASE}.{rollup}_view TO {DATABASE}.{rollup} AS "
+            f"CREATE MATERIALIZED VIEW {database}.{rollup}_view TO {database}.{rollup} AS "
             f"SELECT organisation_id, toStartOfMinute({at}) AS began, agent_id, {number} AS events "
-            f"FROM {DATABASE}.{source}"
+            f"FROM {database}.{source}"
         )
 
 
@@ -97,5 +101,41 @@ async def test_on_a_server_somebody_says_that_nothing_else_runs(tmp_path):
         with pytest.raises(ConfigurationError, match="rune migrate --rollups"):
             await store.open()
         await store.open(alone=True)
+        await assert_figures_are_right(store, organisation, sent)
+        await store.close()
+
+
+async def test_the_command_line_makes_them_anew(tmp_path):
+    """A new version's processes refuse to start until the operator has said so."""
+    with clickhouse_server(tmp_path / "store") as served:
+        target = Target(database="rune_us", url=served.url)
+        store, organisation, sent = await filled(target)
+        await store.write(lambda client: aged(client, "rune_us"))
+        await store.close()
+
+        def rune(*arguments):
+            return subprocess.run(
+                [sys.executable, "-m", "rune_core.cli", "migrate", *arguments],
+                env={
+                    **{name: each for name, each in os.environ.items() if name[:5] != "RUNE_"},
+                    "RUNE_DATA_DIR": str(tmp_path / "data"),
+                    "RUNE_ANALYTICS_DSN": served.url,
+                },
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+
+        for arguments in ((), ("--check", "--rollups")):
+            asked = await asyncio.to_thread(rune, *arguments)
+            assert asked.returncode == 0, asked.stderr
+            with pytest.raises(ConfigurationError, match="rune migrate --rollups"):
+                await Store(target).open()
+        made = await asyncio.to_thread(rune, "--rollups")
+        assert made.returncode == 0, made.stderr
+        assert "is current" in made.stdout
+        store = Store(target)
+        await store.open()
         await assert_figures_are_right(store, organisation, sent)
         await store.close()

@@ -19,6 +19,7 @@ from rune_server.clock import SystemClock
 from rune_server.errors import ConfigurationError
 from rune_server.state import migrations, open_state
 from rune_server.storage import Vault
+from rune_server.storage.rotation import left
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -32,7 +33,7 @@ def stores(what: str, data_dir: Path) -> dict:
         env={**os.environ, "PYTHONPATH": str(ROOT), "RUNE_MASTER_KEY": KEY},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -45,7 +46,7 @@ def rune(*words: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "RUNE_MASTER_KEY": KEY, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -77,6 +78,16 @@ def test_everything_is_there_after_a_restore(backed_up: dict, copied: Path, tmp_
         "audit": [3, 0],
         "spool": "sealed events",
     }
+
+
+def test_a_backup_keeps_its_master_key_needed(backed_up: dict) -> None:
+    """After a new master key it is named among what still needs the one before."""
+    settings = server_settings.load({"data_dir": backed_up["data_dir"]}, environ={})
+    old, new = bytes.fromhex(KEY), b"n" * 32
+    (found,) = left(settings, Vault(new, [old]))
+    assert (found.what, found.number) == ("back-ups", 1)
+    assert left(settings, Vault(old)) == []
+    assert [each.number for each in left(settings, Vault(new))] == [1], "not even given"
 
 
 def test_nothing_in_it_is_readable_without_the_key(backed_up: dict, copied: Path) -> None:

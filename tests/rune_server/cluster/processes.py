@@ -123,7 +123,13 @@ class Cluster:
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
-        self.settings = {"RUNE_MASTER_KEY": MASTER_KEY, "RUNE_LOG_LEVEL": "debug", **settings}
+        self.settings = {
+            "RUNE_MASTER_KEY": MASTER_KEY,
+            "RUNE_LOG_LEVEL": "debug",
+            # The first comes after a minute, in the middle of whatever is tested then.
+            "RUNE_BACKUP_HOURS": "0",
+            **settings,
+        }
         self.edges = [self._process("edge", name) for name in ("edge-1", "edge-2")]
         self.web = self._process("web", "web")
         self.worker = self._process("worker", "worker")

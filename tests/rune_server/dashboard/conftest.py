@@ -135,7 +135,7 @@ class Visit:
     def __init__(self, server: DemoServer, context: BrowserContext, complaints: Complaints) -> None:
         self.server = server
         self.context = context
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         self.page: Page = context.new_page()
         self._complaints = complaints
         self.page.on("console", self._console)

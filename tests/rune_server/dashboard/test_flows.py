@@ -135,7 +135,7 @@ def test_a_policy_from_draft_to_force_and_back(
     page.get_by_role("button", name="Save revision").click()
     page.get_by_text("no shell was saved.").wait_for()
     page.get_by_role("link", name="Dry run").first.click()
-    page.get_by_text("would have fired").first.wait_for(timeout=20_000)
+    page.get_by_text("would have fired").first.wait_for(timeout=60_000)
     page.get_by_role("link", name="Cases").click()
     page.get_by_label("Cases, in YAML").fill(
         "cases:\n"
@@ -143,7 +143,7 @@ def test_a_policy_from_draft_to_force_and_back(
         "  - {name: reading is fine, call: read, args: {}, action: block}\n"
     )
     page.get_by_role("button", name="Run").click()
-    page.get_by_text("1 of 2 as expected").wait_for(timeout=20_000)
+    page.get_by_text("1 of 2 as expected").wait_for(timeout=60_000)
     page.get_by_role("link", name="Roll-out").click()
     page.get_by_role("button", name="25%").click()
     page.get_by_text("is published for 25% of processes").wait_for()

@@ -59,7 +59,7 @@ def test_agents_strings(
     server.send([made])
     window = as_role()
     page = window.go("/events?live=1")
-    page.locator(f'tr[data-id="{made.event_id}"]').wait_for(timeout=15_000)
+    page.locator(f'tr[data-id="{made.event_id}"]').wait_for(timeout=60_000)
     for path in (
         f"/events?open={made.event_id}",
         f"/events/{made.event_id}",

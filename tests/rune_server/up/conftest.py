@@ -60,6 +60,8 @@ class Up:
             "RUNE_DATA_DIR": str(self.folder),
             "RUNE_CHDB_MEMORY_BYTES": "512m",
             "RUNE_LOG_LEVEL": "debug",
+            # The first comes after a minute, which only a busy machine lets pass.
+            "RUNE_BACKUP_HOURS": "0",
             **self.settings,
         }
 

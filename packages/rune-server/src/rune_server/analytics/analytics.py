@@ -172,11 +172,24 @@ class Analytics:
         )
 
     async def latency(
-        self, organisation_id: UUID, window: Window, chosen: EventFilter = EVERYTHING
+        self,
+        organisation_id: UUID,
+        window: Window,
+        chosen: EventFilter = EVERYTHING,
+        *,
+        failures: bool = True,
     ) -> list[LatencyRow]:
-        """Quantiles per layer, and of the whole scan as ``total``."""
+        """Quantiles per layer, and of the whole scan as ``total``.
+
+        Args:
+            organisation_id: Whose.
+            window: When.
+            chosen: Which events.
+            failures: Whether to ask how often layers failed too; without, ``failed`` is 0 and
+                layers that never ran are left out.
+        """
         return await figures.latency(
-            await self.store(organisation_id), organisation_id, window, chosen
+            await self.store(organisation_id), organisation_id, window, chosen, failures=failures
         )
 
     async def count(
@@ -212,9 +225,19 @@ class Analytics:
             await self.store(organisation_id), organisation_id, agent_id, window
         )
 
-    async def coverage(self, organisation_id: UUID, window: Window) -> list[CoverageRow]:
-        """Per agent and surface: how much was looked at, and which layers did not run."""
-        return await inventory.coverage(await self.store(organisation_id), organisation_id, window)
+    async def coverage(
+        self, organisation_id: UUID, window: Window, *, failures: bool = True
+    ) -> list[CoverageRow]:
+        """Per agent and surface: how much was looked at, and which layers did not run.
+
+        Args:
+            organisation_id: Whose.
+            window: When.
+            failures: Whether to ask which layers those were; without, ``failed`` is empty.
+        """
+        return await inventory.coverage(
+            await self.store(organisation_id), organisation_id, window, failures=failures
+        )
 
     async def first_seen(
         self, organisation_id: UUID, kind: SeenKind, since: datetime

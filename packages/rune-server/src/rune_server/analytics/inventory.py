@@ -146,7 +146,9 @@ async def tools(
     return sorted(rows, key=lambda row: (-row.calls, row.tool, row.agent_id))
 
 
-async def coverage(store: Store, organisation_id: UUID, window: Window) -> list[CoverageRow]:
+async def coverage(
+    store: Store, organisation_id: UUID, window: Window, *, failures: bool
+) -> list[CoverageRow]:
     """What was looked at, and by which layers it was not. Surfaces without a row were not seen."""
     scans = Source(store, organisation_id, EVERYTHING, window, "agent", "surface")
     rows, missed = await asyncio.gather(
@@ -155,11 +157,13 @@ async def coverage(store: Store, organisation_id: UUID, window: Window) -> list[
             f"FROM {scans.table} WHERE {scans.conditions.sql} GROUP BY agent_id, surface",
             scans.conditions.parameters,
         ),
-        figures.missing(store, organisation_id, window, EVERYTHING, "agent_id", "surface", "layer"),
+        figures.missing(store, organisation_id, window, EVERYTHING, "agent_id", "surface", "layer")
+        if failures
+        else figures.nothing(),
     )
     failed: dict[tuple[str, str], dict[str, int]] = {}
-    for agent_id, surface, layer, failures, skips in missed:
-        failed.setdefault((agent_id, surface), {})[layer] = failures + skips
+    for agent_id, surface, layer, failing, skips in missed:
+        failed.setdefault((agent_id, surface), {})[layer] = failing + skips
     return [
         CoverageRow(row[0], row[1], row[2], row[3], failed.get((row[0], row[1]), {}))
         for row in sorted(rows, key=lambda row: (row[0], row[1]))

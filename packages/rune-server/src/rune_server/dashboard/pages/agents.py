@@ -36,7 +36,7 @@ async def agents(view: View) -> Response:
             cursor=view.parameter("cursor") or None,
             limit=_MAX_LISTED,
         ),
-        view.analytics.coverage(view.actor.organisation_id, window),
+        view.analytics.coverage(view.actor.organisation_id, window, failures=False),
         view.analytics.series(view.actor.organisation_id, window, "agent"),
     )
     return view.show(

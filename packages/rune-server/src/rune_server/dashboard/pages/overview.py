@@ -59,13 +59,13 @@ async def _figures(view: View, chosen: Choice) -> dict[str, Any]:
                 ask.totals(organisation, window),
                 ask.totals(organisation, before),
                 ask.series(organisation, window, "action"),
-                ask.latency(organisation, window),
+                ask.latency(organisation, window, failures=False),
             ),
             gather(
                 ask.agents(organisation, window),
                 ask.top(organisation, "threat", window, EventFilter(), 7),
                 ask.top(organisation, "rule", window, EventFilter(), 7),
-                ask.coverage(organisation, window),
+                ask.coverage(organisation, window, failures=False),
             ),
         )
         return {

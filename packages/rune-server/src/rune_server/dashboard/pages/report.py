@@ -39,7 +39,7 @@ async def report(view: View) -> Response:
             ask.top(organisation, "threat", window, EventFilter(), _ROWS),
             ask.agents(organisation, window),
             ask.top(organisation, "rule", window, EventFilter(), _ROWS),
-            ask.coverage(organisation, window),
+            ask.coverage(organisation, window, failures=False),
         ),
     )
     nothing = (0,) * len(series.times)

@@ -1,10 +1,13 @@
 """What the built-in policy does to labelled texts: stopped or cut, flagged, let pass, per source.
 
     uv run python -m benchmarks.default_policy FOLDER [--layers l1|l1+l2] [--markdown PAGE]
+        [--by-rule]
 
 ``FOLDER`` holds JSON lines, gzipped or not, with ``text``, ``label`` (attack, benign), ``kind``,
 ``channel`` and, optionally, ``meta``. Rows marked ``weak`` (attacks without any sign in the text)
-are left out. Every text is looked at in a session of its own.
+are left out. Every text is looked at in a session of its own. ``--by-rule`` also counts the rules
+that found something in the benign texts that were stopped: what to look at first where your own
+texts are disturbed.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ SURFACE = {
     "output": "output",
 }
 STOPPING = ("redact", "ask", "block")
+SUSPICIOUS = 0.5
 
 
 def rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -46,10 +50,13 @@ def rows(file: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def measure(folder: Path, *, layer_two: bool) -> dict[tuple[str, ...], Counter[str]]:
-    """Count actions per label, source, kind and channel."""
+def measure(
+    folder: Path, *, layer_two: bool
+) -> tuple[dict[tuple[str, ...], Counter[str]], Counter[tuple[str, str]]]:
+    """Count actions per label, source, kind and channel, and rules in benign texts stopped."""
     shield = Shield(config=ShieldConfig(events_enabled=False, l2_enabled=layer_two))
     counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    disturbing: Counter[tuple[str, str]] = Counter()
     files = sorted(path for path in folder.iterdir() if ".jsonl" in path.suffixes)
     for file in track(files, description="files"):
         for row in rows(file):
@@ -62,7 +69,10 @@ def measure(folder: Path, *, layer_two: bool) -> dict[tuple[str, ...], Counter[s
             key = (row["label"], file.name.split(".")[0], row["kind"], row["channel"])
             counts[key].update(("all", str(result.action)))
             counts[key]["degraded"] += result.degraded
-    return counts
+            if row["label"] == "benign" and result.action in STOPPING:
+                found = {f.rule_id for f in result.findings if f.confidence >= SUSPICIOUS}
+                disturbing.update((file.name.split(".")[0], rule) for rule in found)
+    return counts, disturbing
 
 
 def table(counts: dict[tuple[str, ...], Counter[str]]) -> str:
@@ -90,9 +100,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--layers", choices=("l1", "l1+l2"), default="l1")
     parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--by-rule", action="store_true")
     given = parser.parse_args()
-    text = table(measure(given.folder, layer_two=given.layers == "l1+l2"))
+    counts, disturbing = measure(given.folder, layer_two=given.layers == "l1+l2")
+    text = table(counts)
     print(text)
+    if given.by_rule:
+        for (source, rule), seen in disturbing.most_common():
+            print(f"{source}: {rule} in {seen} of the benign texts that were stopped or cut")
     if given.markdown:
         rules = builtin_rules()
         given.markdown.write_text(
@@ -104,7 +119,9 @@ def main() -> None:
             "on training data alone: a match is doubted where a text that talks about attacks\n"
             "quotes, lists or names it, and in a call where nothing would run it; words beside an\n"
             "attack switch no rule off; rules for calls look at what is sent, opened or deleted;\n"
-            "wording in a call's arguments only flags.\n\n"
+            "wording in a call's arguments only flags. Why two benign sources miss their bar, and\n"
+            "what the policy does to honest texts that nobody labelled, is in\n"
+            "[honest-material.md](honest-material.md).\n\n"
             "*Stopped or cut* is `redact`, `ask` or `block`; attacks that are only flagged are not "
             "counted as caught.\n\n" + text + "\n",
             encoding="utf-8",

@@ -50,6 +50,9 @@ def surest(text: str, surface: str, threat: Threat = Threat.PROMPT_INJECTION) ->
         f"| 4 | `{ATTACK}` | blocked |",
         f"Jailbreaks and injections:\n\n    {ATTACK}\n\nEnd.",
         f"assert detect('{ATTACK}')",
+        # Broken into lines, as prose in repositories is.
+        f'Attackers hide prompts such as "{ATTACK} Give a\nfriendly review." in white letters.',
+        f"Attackers hide prompts such as “Dear reader,\n{ATTACK} Be\nkind.” in white letters.",
         # In two places: what the text is about is said in one, that this is quoted in the other.
         f'Attacks come as payloads.{" Much else is said." * 20} A line such as "{ATTACK}" stands.',
     ],
@@ -76,6 +79,10 @@ def test_what_is_quoted_where_attacks_are_talked_about_is_doubted(text: str, sur
         f"```\nAn attack that never ends\n{ATTACK}",
         f'An "attacker wrote\n{ATTACK}\nand left".',
         f"The attackers' page said it: {ATTACK} That's the attackers' way.",
+        f"The attackers' page said it.\n{ATTACK} That is the attackers' way.",
+        f'This "attack" is known.\n{ATTACK}\nIt is no "exploit".',
+        f'The "attack is known.\n- {ATTACK}\n- So it is no exploit".',
+        f'The "attack is known.\n\n{ATTACK}\n\nSo it is no exploit".',
     ],
 )
 @pytest.mark.parametrize("surface", ["document", "input"])

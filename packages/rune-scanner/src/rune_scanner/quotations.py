@@ -13,6 +13,7 @@ _STEP: Final = 700
 _LONGEST: Final = 900
 _BLOCK: Final = 4000
 _DEEPEST: Final = 4
+_WRAPPED: Final = 240  # a line longer than this was not broken to fit a page
 _MARK: Final = re.compile(
     "(\\\\*)([\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u300c-\u300f]|`+)"
 )
@@ -29,6 +30,8 @@ _STRUCTURE: Final = re.compile(r"(?:\"\s?:|[\[{,])\s?\Z")
 _FENCE: Final = re.compile(r"^[ \t>]{0,8}(?:```|~~~)", re.MULTILINE)
 _QUOTE: Final = re.compile(r"[ \t]{0,8}>")
 _CODE: Final = ("    ", "\t")
+# A line that begins something of its own, and does not go on with the sentence before it.
+_BEGINS: Final = re.compile(r"[ \t]{0,8}(?:[-*+#|>\u2022]|\d{1,3}[.)]|```|~~~|$)", re.MULTILINE)
 
 
 class Quotations:
@@ -65,11 +68,42 @@ class Quotations:
         return block or self.fence(start)
 
     def inline(self, start: int, end: int) -> Bounds | None:
-        """The quotation in the line that holds ``start`` to ``end``; None without one."""
+        """The quotation in the lines that hold ``start`` to ``end``; None without one.
+
+        Prose is broken into lines, so it may begin in the line before and end in the line after.
+        """
         text = self._text
         low = text.rfind("\n", max(0, start - _BLOCK), start) + 1
         stop = text.find("\n", end, end + _BLOCK)
         high = len(text) if stop < 0 else stop
+        found = self._around(low, high, start, end)
+        if found is None and not self._in_json:
+            wide = self._unwrapped(low, high)
+            if wide != (low, high):
+                found = self._around(*wide, start, end)
+                # Two apostrophes in two lines are no pair.
+                if found is not None and text.startswith("'", found[0]):
+                    return None
+        return found
+
+    def _unwrapped(self, low: int, high: int) -> Bounds:
+        """The same from the line before to the line after, as far as a sentence may go on there."""
+        text = self._text
+        above, below = low, high
+        if low > 0 and text[low - 1] == "\n" and _BEGINS.match(text, low) is None:
+            least = max(0, low - 1 - _WRAPPED)
+            line = text.rfind("\n", least, low - 1) + 1
+            if (line or not least) and text[line : low - 1].strip():
+                above = line
+        if high < len(text) and text[high] == "\n" and _BEGINS.match(text, high + 1) is None:
+            most = min(len(text), high + 1 + _WRAPPED)
+            stop = text.find("\n", high + 1, most)
+            if stop >= 0 or most == len(text):
+                below = stop if stop >= 0 else most
+        return above, below
+
+    def _around(self, low: int, high: int, start: int, end: int) -> Bounds | None:
+        """The quotation from ``low`` to ``high`` that holds ``start`` to ``end``."""
         # Long lines are looked at in pieces that lie where they lie whatever is asked for.
         low = max(low, (start // _STEP - 1) * _STEP)
         high = min(high, (end // _STEP + 2) * _STEP)

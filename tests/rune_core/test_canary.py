@@ -152,7 +152,11 @@ SCENES = {
         "policy": ASK,
         "approval_handler": handler,
     },
-    "broken rules": lambda: {"plugins": [FakeScanner(PHRASES)], "l1": True, "engine": "none"},
+    "broken rules": lambda: {
+        "plugins": [FakeScanner(PHRASES)],
+        "l1": True,
+        "rule_folders": ("no/such/folder",),
+    },
     "logging": lambda: {"plugins": [FakeScanner(PHRASES)], "on_block": "log"},
     "replacing": lambda: {"plugins": [FakeScanner(PHRASES)], "on_block": "replace"},
 }

@@ -60,6 +60,7 @@ def test_the_environment_is_read_by_kind(monkeypatch, variable, text, name, valu
         ("RUNE_SCAN_TIMEOUT_MS", "nan"),
         ("RUNE_SCAN_TIMEOUT_MS", "0"),
         ("RUNE_ON_BLOCK", "explode"),
+        ("RUNE_ENGINE", "perl"),
     ],
 )
 def test_a_bad_variable_is_named(monkeypatch, variable, text):
@@ -76,9 +77,24 @@ def test_a_bad_file_is_named(monkeypatch, tmp_path):
     file.write_text("colour = 1")
     with pytest.raises(ConfigError, match="unknown keys: colour"):
         ShieldConfig()
+    file.write_text("on_blok = 1")
+    with pytest.raises(ConfigError, match=r"on_blok \(did you mean on_block\?\)"):
+        ShieldConfig()
+    file.write_bytes(b'on_block = "caf\xe9"')
+    with pytest.raises(ConfigError, match=r"rune\.toml is not UTF-8"):
+        ShieldConfig()
     file.write_text("colour = ")
     with pytest.raises(ConfigError, match="not valid TOML"):
         ShieldConfig()
+
+
+def test_a_number_that_is_none_is_told_in_plain_words(monkeypatch):
+    monkeypatch.setenv("RUNE_SCAN_TIMEOUT_MS", "soon")
+    with pytest.raises(ConfigError, match="RUNE_SCAN_TIMEOUT_MS: must be a number"):
+        ShieldConfig()
+    monkeypatch.delenv("RUNE_SCAN_TIMEOUT_MS")
+    with pytest.raises(ConfigError, match="cache_size: must be a whole number"):
+        ShieldConfig(cache_size="many")
 
 
 def test_a_bad_argument_is_named():

@@ -93,6 +93,7 @@ rules:
     assert "rule typo (inline) names 'emial', which no detector has" in text
     assert "rule glob (inline) names 'no-such-*'" in text
     assert "X[0-9]" not in text
+    assert "'l2-*'" not in text, "the built-in policy names layer 2, installed or not"
 
 
 def test_without_layer_2_the_first_untrusted_text_warns_once(caplog):

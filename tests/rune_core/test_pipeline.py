@@ -233,7 +233,7 @@ def test_layers_that_are_not_there_say_so():
 
 
 def failing(**settings):
-    return shield_for_tests(l1=True, engine="no-such-engine", **settings)
+    return shield_for_tests(l1=True, rule_folders=("no/such/folder",), **settings)
 
 
 def test_a_broken_rules_layer_is_open_and_degraded_on_texts():

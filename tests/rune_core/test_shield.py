@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
+import logging
 import pickle
 import threading
 
@@ -447,3 +449,20 @@ def test_every_surface_can_be_scanned_by_name():
     shield = shield_for_tests()
     for surface in Surface:
         assert shield.scan(surface.value, "x").surface is surface
+
+
+def test_copies_of_a_shield_are_the_shield_and_it_cannot_be_pickled():
+    with shield_for_tests() as shield:
+        assert copy.copy(shield) is shield
+        assert copy.deepcopy({"shield": shield})["shield"] is shield
+        with pytest.raises(TypeError, match="make one in each process"):
+            pickle.dumps(shield)
+
+
+def test_an_ask_without_a_handler_says_what_is_missing(caplog):
+    policy = 'version: "1.0"\nrules:\n  - {name: ask, type: tool_call, tools: [pay], action: ask}'
+    with caplog.at_level(logging.WARNING), shield_for_tests(policy=policy) as shield:
+        shield.guard_call("pay", {"to": "ann"}, on_block="replace")
+        # Said once a process, by whichever test asked first.
+        assert "the approval handler failed" not in caplog.text
+        assert not caplog.records or "approval_handler" in caplog.text

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rune_core.errors import ModelError
 from rune_core.layers import l2_model
 from rune_core.layers.l2_vector import VectorLayer, interpolate
 from rune_scanner.finding import Threat
@@ -127,12 +128,12 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     shutil.copytree(l2_model.model_folder(), tmp_path / "model")
     with (tmp_path / "model" / "thresholds.json").open("a", encoding="utf-8") as out:
         out.write(" ")
-    with pytest.raises(l2_model.ModelError, match=r"thresholds\.json"):
+    with pytest.raises(ModelError, match=r"thresholds\.json"):
         VectorLayer(folder=tmp_path / "model").inspect("x", "input")
 
 
 def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:
-    with pytest.raises(l2_model.ModelError, match=r"manifest\.json"):
+    with pytest.raises(ModelError, match=r"manifest\.json"):
         l2_model.manifest_of(tmp_path)
 
 

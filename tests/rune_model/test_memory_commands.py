@@ -60,3 +60,16 @@ def test_another_memory_can_be_named(tmp_path: Path) -> None:
     assert rune("remember", TEXT, "--memory", other).exit_code == 0
     assert rune("memory", "list").output == "nothing is remembered\n"
     assert "prompt_injection" in rune("memory", "list", "--memory", other).output
+
+
+def test_a_damaged_memory_is_told_by_doctor_and_by_every_scan(tmp_path: Path) -> None:
+    assert rune("remember", TEXT).exit_code == 0
+    assert "1 signature in " in rune("doctor").output
+    with (tmp_path / "attack-memory.jsonl").open("ab") as out:
+        out.write(b"nonsense \xff\n")
+    done = rune("doctor")
+    assert done.exit_code == 1
+    assert "attack-memory.jsonl, line 2: not a signature; delete the line" in done.output
+    scanned = rune("scan", "hello")
+    assert scanned.exit_code == 3
+    assert "attack-memory.jsonl, line 2: not a signature" in scanned.output

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rune_core.cli.app import build
-from rune_core.errors import ConfigError
+from rune_core.errors import ConfigError, ModelError
 from rune_core.layers import l2_model
 from rune_core.layers.encoders import describe_encoder, open_encoder
 from rune_core.layers.l2_vector import VectorLayer
@@ -139,7 +139,7 @@ def test_a_changed_head_is_refused(folder: Path, tmp_path: Path) -> None:
     for name in ("manifest.json", "thresholds.json", "head.npz"):
         content = (folder / name).read_bytes()
         (tmp_path / name).write_bytes(content + (b"\n" if name == "thresholds.json" else b""))
-    with pytest.raises(l2_model.ModelError, match=r"thresholds\.json"):
+    with pytest.raises(ModelError, match=r"thresholds\.json"):
         VectorLayer(folder=tmp_path).inspect("x", "input")
 
 

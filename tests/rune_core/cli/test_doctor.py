@@ -173,3 +173,26 @@ def test_a_judge_that_is_half_configured_is_told(
     line = checks(rune("doctor", "--json"))["l3_judge"]
     assert line["status"] == "fail"
     assert "judge_model: is missing" in line["detail"]
+
+
+def test_a_model_that_is_not_there_is_a_mistake_in_the_settings(
+    rune: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNE_L2_MODEL", "no-such-folder")
+    result = rune("doctor", "--json")
+    assert result.exit_code == 1
+    check = checks(result)["l2_vector"]
+    assert check["status"] == "fail"
+    assert "no-such-folder/manifest.json" in check["detail"]
+    assert "RUNE_L2_MODEL" in check["detail"]
+    scanned = rune("scan", "hello")
+    assert scanned.exit_code == 3
+    assert "no-such-folder/manifest.json" in scanned.output
+
+
+def test_a_damaged_calibration_fails(rune: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("c.json").write_text("nonsense")
+    monkeypatch.setenv("RUNE_CALIBRATION_PATH", "c.json")
+    check = checks(rune("doctor", "--json"))["calibration"]
+    assert check["status"] == "fail"
+    assert "c.json: not valid JSON" in check["detail"]

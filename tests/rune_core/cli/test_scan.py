@@ -148,6 +148,7 @@ def test_findings_count_for_more_than_what_was_missed(rune: Invoke) -> None:
         ("-f", "missing"),
         ("x", "--engine", "perl"),
         ("x", "--surface", "sky"),
+        ("https://host.example/page",),
         ("x", "--policies", "missing.yaml"),
         ("x", "--rules", "missing"),
         ("x", "--redact", "--format", "json"),
@@ -163,6 +164,7 @@ def test_wrong_usage_exits_2_with_a_message_and_no_traceback(
     assert result.exit_code == 2
     assert result.stderr
     assert "Traceback" not in result.output
+    assert "Value error" not in result.output
 
 
 def test_a_policy_decides(rune: Invoke) -> None:

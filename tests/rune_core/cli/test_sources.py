@@ -89,12 +89,30 @@ def test_a_mistyped_path_is_not_scanned_as_a_clean_text(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["hello", "see docs/x.md now", "https://host/a.md", "a b.c", "", "x" * 5000]
+    "text", ["hello", "see docs/x.md now", "see https://host/a.md", "a b.c", "", "x" * 5000]
 )
 def test_what_is_no_path_is_a_text(text: str) -> None:
     (item,) = collect([text], [], None)
     assert isinstance(item, Source)
     assert item.text == text
+
+
+def test_an_address_is_not_scanned_in_place_of_its_page() -> None:
+    with pytest.raises(CliError, match="Rune fetches nothing"):
+        collect(["https://host/page"], [], None)
+    (item,) = collect([], [], "https://host/page")
+    assert isinstance(item, Source)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root enters every folder")
+def test_a_folder_that_cannot_be_entered_is_named() -> None:
+    tree("shut/a.md")
+    Path("shut").chmod(0)
+    try:
+        with pytest.raises(CliError, match=r"shut/a\.md: cannot be read: Permission denied"):
+            collect(["shut/a.md"], [], None)
+    finally:
+        Path("shut").chmod(0o700)
 
 
 def test_several_targets_are_paths() -> None:

@@ -112,16 +112,25 @@ def broken_pipeline(monkeypatch, _tmp_path):
     monkeypatch.setattr("rune_core.pipeline.fold", crash)
 
 
+def broken_engine(monkeypatch, _tmp_path):
+    """The engine was there when the Shield was made, and is gone when it is first needed."""
+    monkeypatch.setattr("rune_scanner.match.find_spec", lambda _name: None)
+
+
 def broken_rule(_monkeypatch, tmp_path):
     (tmp_path / "broken.toml").write_text('id = "broken"\n')
     return {"rule_folders": (tmp_path,)}
 
 
 BREAKAGES = {
-    "rules: unknown engine": ("l1_rules", {"l1": True, "engine": "no-such-engine"}, {}),
+    "rules: no engine": ("l1_rules", {"l1": True, "engine": "re2"}, {"prepare": broken_engine}),
     "rules: a file that does not load": ("l1_rules", {"l1": True}, {"prepare": broken_rule}),
     "rules: no time left": ("l1_rules", {"l1": True, **NO_TIME}, {}),
-    "patterns: unknown engine": ("policy_patterns", {"engine": "no"}, {"rules": PATTERN}),
+    "patterns: no engine": (
+        "policy_patterns",
+        {"engine": "re2"},
+        {"rules": PATTERN, "prepare": broken_engine},
+    ),
     "patterns: no time left": ("policy_patterns", NO_TIME, {"rules": PATTERN}),
     "model: does not load": ("l2_vector", {"l2_enabled": True}, {"prepare": broken_model}),
     "model: no time left": (

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("rune_core.pipeline")
 
 
+class NoApprovalHandlerError(Exception):
+    """Nobody can be asked."""
+
+
 def put_question(
     handler: ApprovalHandler | None,
     result: ScanResult,
@@ -68,6 +72,14 @@ def put_question(
     )
     try:
         answer: str = yield AskApproval(handler, question, limit or None)
+    except NoApprovalHandlerError:
+        log_failure(
+            _log,
+            "a rule asked for approval",
+            "nobody can be asked, so it was stopped; give the Shield an approval_handler",
+            level=logging.WARNING,
+        )
+        answer = "unavailable"
     except Exception as error:  # noqa: BLE001 - no answer is not an approval
         log_failure(_log, "the approval handler failed", describe(error))
         answer = "unavailable"

@@ -8,6 +8,7 @@ import os
 import sys
 import tomllib
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from rune_core.action import OnBlock
 from rune_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 BUILTIN_STYLES = frozenset(("label", "mask", "hash", "remove"))
 CONFIG_FILE_VARIABLE = "RUNE_CONFIG"
@@ -78,7 +79,10 @@ def _paths(value: object) -> tuple[Path, ...]:
 
 
 def _count(value: object) -> int:
-    number = int(str(value))
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise ValueError("must be a whole number") from None
     if number < 0:
         raise ValueError("must not be negative")
     return number
@@ -101,7 +105,10 @@ def _judge_size(value: object) -> int:
 
 
 def _seconds(value: object) -> float:
-    number = float(str(value))
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise ValueError("must be a number") from None
     if not 0 <= number < float("inf"):
         raise ValueError("must be a number of at least 0")
     return number
@@ -119,6 +126,17 @@ def _on_block(value: object) -> OnBlock:
         return OnBlock(str(value))
     except ValueError:
         raise ValueError(f"must be one of {', '.join(OnBlock)}") from None
+
+
+def _engine(value: object) -> str | None:
+    from rune_scanner.match import ENGINES
+
+    text = _optional_text(value)
+    if text is not None and text not in ENGINES:
+        raise ValueError(f"must be one of {', '.join(ENGINES)}")
+    if text == "re2" and not find_spec("re2"):
+        raise ValueError("re2 is not installed; install rune-scanner[re2], or use re")
+    return text
 
 
 def _setting(name: str, default: Any, convert: Callable[[object], Any], doc: str) -> Any:
@@ -153,9 +171,10 @@ def _config_file(path: str) -> dict[str, Any]:
         key = (path, Path(path).stat().st_mtime_ns)
         if key not in _files:
             table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-            unknown = table.keys() - {item.name for item in fields(ShieldConfig)}
+            known = {item.name for item in fields(ShieldConfig)}
+            unknown = sorted(table.keys() - known)
             if unknown:
-                raise ConfigError(f"{path}: unknown keys: {', '.join(sorted(unknown))}")
+                raise ConfigError(f"{path}: unknown keys: {', '.join(_guessed(unknown, known))}")
             _files.clear()
             _files[key] = table
         return _files[key]
@@ -163,6 +182,17 @@ def _config_file(path: str) -> dict[str, Any]:
         raise ConfigError(f"{path} ({CONFIG_FILE_VARIABLE}): {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: byte {error.start}") from None
+
+
+def _guessed(unknown: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    """Each unknown key, with the setting that was most likely meant."""
+    from difflib import get_close_matches
+
+    for key in unknown:
+        near = get_close_matches(key, sorted(known), n=1)
+        yield f"{key} (did you mean {near[0]}?)" if near else key
 
 
 def state_folder() -> Path:
@@ -269,7 +299,7 @@ class ShieldConfig:
         "judge_later", False, _bool, "ask it after the fact: calls do not wait, alerts follow"
     )
     engine: str | None = _setting(
-        "engine", None, _optional_text, "`re2` or `re`; by default the better one installed"
+        "engine", None, _engine, "`re2` or `re`; by default the better one installed"
     )
     rule_folders: tuple[Path, ...] = _setting(
         "rule_folders", (), _paths, "folders of your own rules"

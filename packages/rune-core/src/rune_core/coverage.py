@@ -320,6 +320,7 @@ def _delivery_warnings(engine: Engine) -> list[str]:
 
 def unmatched_names(engine: Engine) -> list[str]:
     """Names of detectors in policies that no detector has: most likely typing errors."""
+    from rune_core.layers.l2_vector import RULES as LAYER_2_RULES
     from rune_core.policy.compiled import names_without_detector
 
     if not engine.config.l1_enabled or any(
@@ -332,7 +333,7 @@ def unmatched_names(engine: Engine) -> list[str]:
     except Exception as error:  # noqa: BLE001 - a broken rule folder is reported, not spread
         return [f"the rules cannot be loaded: {describe(error)}"]
     known = [(rule.id, rule.label) for rule in rules]
-    known += [(name, "") for name in (CHANGED_DEFINITION, *JUDGE_RULES)]
+    known += [(name, "") for name in (CHANGED_DEFINITION, *JUDGE_RULES, *LAYER_2_RULES)]
     return [
         f"rule {rule} ({policy}) names {name!r}, which no detector has"
         for rule, policy, name in names_without_detector(engine.policies.current(), known)

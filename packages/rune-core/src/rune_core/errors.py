@@ -7,6 +7,7 @@
     ├── PolicyError           one fault in one policy file (path, line, key, message, hint)
     ├── PolicyLoadError       every PolicyError of a load, all at once
     ├── RulesError            layer 1 cannot run: its rules do not load or compile
+    ├── ModelError            layer 2 cannot run: its model's files are missing or damaged
     ├── JournalError          the journal cannot be read: another key, or changed since
     ├── TraceError            a file of agent traces that cannot be read
     ├── PluginError           a plug-in that cannot be registered
@@ -84,6 +85,10 @@ class PolicyLoadError(RuneError):
 
 class RulesError(RuneError):
     """The rules of layer 1 cannot be loaded or compiled. Names files and rules."""
+
+
+class ModelError(RuneError):
+    """The model of layer 2 cannot be loaded. Names the file and the way out."""
 
 
 class JournalError(RuneError):

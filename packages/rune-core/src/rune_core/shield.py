@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from rune_core.action import OnBlock
 from rune_core.config import BUILTIN_STYLES, ShieldConfig
@@ -603,6 +603,19 @@ class Shield:
     def __repr__(self) -> str:
         return f"Shield(on_block={self.config.on_block.value!r}, closed={self._closed})"
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        """The Shield itself: settings that hold one may be copied, its threads and files not."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Shield has threads and files of its own and cannot be pickled: make one in each "
+            "process. Results, errors and configurations can be pickled"
+        )
+
     # -- inside
 
     def _pipeline(
@@ -692,11 +705,9 @@ class Shield:
         return self.config.on_block if given is None else OnBlock(given)
 
 
-class NoApprovalHandlerError(Exception):
-    """Nobody can be asked."""
-
-
 def _unavailable(_request: object) -> bool:
+    from rune_core.approval import NoApprovalHandlerError
+
     raise NoApprovalHandlerError
 
 

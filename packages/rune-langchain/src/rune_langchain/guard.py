@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
@@ -24,13 +26,23 @@ from rune_core.session.session import Session, current_session
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rune_core.adapters.covers import Rows
     from rune_core.gate import StreamGate
     from rune_core.guarded import GuardedCall, GuardedValue
     from rune_core.result import ScanResult
 
+
+class _Calling(NamedTuple):
+    """A tool call whose run is known, by the messages around it."""
+
+    shield: Shield
+    call_id: str
+    session: Session
+
+
+_calling: ContextVar[_Calling | None] = ContextVar("rune_langchain_calling", default=None)
 
 _REMEMBERED = 2048
 _SESSIONS = 8192
@@ -120,8 +132,9 @@ class Guard(AdapterGuard):
     def session(self, ids: Iterable[str | None] = ()) -> Session:
         """The session of the running call.
 
-        One opened by hand wins; then the thread of the running graph; then the session in which
-        one of these message or call ids was met; otherwise a new one.
+        One opened by hand wins; then the thread of the running graph; then what ``calling`` knows;
+        then the session in which one of these message or call ids was met last; otherwise a new
+        one.
         """
         opened = current_session.get()
         if opened is not None:
@@ -130,12 +143,32 @@ class Guard(AdapterGuard):
         if thread is not None:
             # Thread ids may be names of people, and session ids go into events.
             return self._open(f"thread-{keyed_hash(str(thread))}")
-        for known in ids:
+        asked, call = tuple(ids), _calling.get()
+        if call is not None and call.shield is self.shield and asked == (call.call_id,):
+            return call.session
+        for known in asked:
             session = self.memory.sessions.get(known) if known else None
             kept = session() if session is not None else None
             if kept is not None:
                 return kept
         return self._open(None)
+
+    @contextmanager
+    def calling(self, call_id: str | None, ids: Iterable[str | None]) -> Iterator[None]:
+        """Say in which run a tool call is made: the one with these messages.
+
+        Servers there are that number the calls of every answer alike, so that an id does not tell
+        apart runs that go on at the same time.
+        """
+        known = tuple(ids)
+        if call_id is None or not known:
+            yield
+            return
+        token = _calling.set(_Calling(self.shield, call_id, self.session(known)))
+        try:
+            yield
+        finally:
+            _calling.reset(token)
 
     def _open(self, session_id: str | None) -> Session:
         return self.shield.open_session(

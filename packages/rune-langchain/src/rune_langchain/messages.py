@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import (
@@ -148,11 +149,29 @@ def check_definition(tool: Any) -> Check:
 
 
 def ids_of(messages: Sequence[BaseMessage]) -> Iterator[str | None]:
-    """Ids by which an earlier call of the same run can be recognised, newest first."""
+    """Ids by which an earlier call of the same run can be recognised, newest first.
+
+    Those of messages come before those of calls, which some servers number alike in every run.
+    """
     for message in reversed(messages):
         yield message.id
+    for message in reversed(messages):
         for call in getattr(message, "tool_calls", ()):
             yield call["id"]
+
+
+def messages_in(state: Any) -> list[BaseMessage]:
+    """The messages of a graph's state, which may be a list of them; else an empty list."""
+    value = state
+    if not isinstance(state, list):
+        value = (
+            state.get("messages")
+            if isinstance(state, Mapping)
+            else getattr(state, "messages", None)
+        )
+    if isinstance(value, list) and all(isinstance(item, BaseMessage) for item in value):
+        return value
+    return []
 
 
 def _surface(message: BaseMessage) -> Surface | None:

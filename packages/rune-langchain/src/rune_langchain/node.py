@@ -19,7 +19,7 @@ from rune_core.adapters.walk import Check, Stopped, Walk, each, must_pass, same
 from rune_core.errors import ShieldBlockedError, UnguardableError
 from rune_langchain.guard import guard_for
 from rune_langchain.inside import guard_inside
-from rune_langchain.messages import ids_of, over_answer, over_messages
+from rune_langchain.messages import ids_of, messages_in, over_answer, over_messages
 from rune_langchain.retriever import over_documents
 from rune_langchain.tool import defined, guard_tool, over_added
 from rune_scanner.finding import Surface
@@ -92,7 +92,29 @@ def _tool_node(node: ToolNode, guard: Guard) -> ToolNode:
         if inspect.ismethod(held) and held.__self__ is node:
             # It keeps its own methods in fields; those of the copy are bound to the copy.
             setattr(copied, name, held.__func__.__get__(copied))
+    if "_wrap_tool_call" in vars(copied):
+        _tell_the_run(copied, guard)
     return cast("ToolNode", copied)
+
+
+def _tell_the_run(node: Any, guard: Guard) -> None:
+    """Around each call of a ``ToolNode``: say which run it belongs to."""
+    inner, ainner = node._wrap_tool_call, node._awrap_tool_call
+
+    def around(request: Any, execute: Callable[[Any], Any]) -> Any:
+        with guard.calling(request.tool_call["id"], ids_of(messages_in(request.state))):
+            return execute(request) if inner is None else inner(request, execute)
+
+    async def aaround(request: Any, execute: Callable[[Any], Any]) -> Any:
+        with guard.calling(request.tool_call["id"], ids_of(messages_in(request.state))):
+            if ainner is not None:
+                return await ainner(request, execute)
+            return await execute(request)
+
+    node._wrap_tool_call = around
+    if inner is None or ainner is not None:
+        # A wrapper for the synchronous way alone is used for both.
+        node._awrap_tool_call = aaround
 
 
 def _wrapped(function: Callable[..., Any], guard: Guard, told: Mapping[str, Surface]) -> Any:

@@ -28,6 +28,9 @@ DISTRIBUTIONS = (
 )
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
+_VALIDATOR = "Value error, "
+"""What the validator behind typer puts before the messages of its own choices."""
+
 EPILOG = """
 Exit codes: 0 fine, 1 findings or a failed check, 2 wrong usage or rules and policies that do not
 load, 3 something could not be scanned. RUNE_DEBUG=1 shows where an error came from.
@@ -47,6 +50,8 @@ class RuneGroup(TyperGroup):
         except (KeyboardInterrupt, Exception) as error:  # the rim: nothing above shows errors
             if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code"):
                 # Typer's own: it prints wrong usage with the usage line.
+                if isinstance(message := getattr(error, "message", None), str):
+                    setattr(error, "message", message.removeprefix(_VALIDATOR))  # noqa: B010 - typer's own
                 raise
             raise typer.Exit(report(error)) from None
 

@@ -63,13 +63,14 @@ def all_checks() -> list[Check]:
     checks.append(Check("configuration", "settings", "ok", "can be used"))
     made = config
     from rune_core.cli.journal_checks import journal
+    from rune_core.cli.layer_checks import layers
     from rune_core.cli.server_checks import server
     from rune_core.cli.spool_checks import spool
     from rune_core.cli.tool_checks import tools
 
     checks += _run(
         [
-            ("layers", lambda: _layers(made)),
+            ("layers", lambda: layers(made)),
             ("rules", lambda: _rules(made)),
             ("policies", lambda: _policies(made)),
             ("server", lambda: server(made)),
@@ -157,32 +158,6 @@ def _environment() -> Iterator[Check]:
         near = get_close_matches(name, sorted(known), n=1)
         todo = f"did you mean {near[0]}?" if near else "remove it, if Rune was meant"
         yield Check(area, name, "warn", "is set, but Rune knows no such variable", todo)
-
-
-def _layers(config: ShieldConfig) -> Iterator[Check]:
-    from rune_core.layers.l2_vector import VectorLayer
-
-    area = "layers"
-    if config.l1_enabled:
-        yield Check(area, "l1_rules", "ok", "on")
-    else:
-        todo = "unset RUNE_L1_ENABLED or set it to 1"
-        yield Check(area, "l1_rules", "warn", "switched off by configuration", todo)
-    vector = VectorLayer(enabled=config.l2_enabled, folder=config.l2_model)
-    reason = vector.skip_reason(None, ())
-    if reason is None:
-        yield Check(area, "l2_vector", "ok", f"on, revision {vector.revision}")
-    else:
-        yield Check(
-            area,
-            "l2_vector",
-            "warn",
-            f"does not run: {reason}. Injections in words that no rule knows can pass",
-            "pip install 'rune-core[vector]'" if "[vector]" in reason else "",
-        )
-    from rune_core.cli.judge_checks import judge
-
-    yield from judge(config)
 
 
 def _rules(config: ShieldConfig) -> Iterator[Check]:

@@ -58,10 +58,14 @@ def evaluate(
     named = frozenset(layers.split(","))
     if not named or named - {"l1", "l2"}:
         raise CliError(f"--layers {layers!r} is not l1, l2 or l1,l2")
+    for target in (output, picture, cache):
+        # Said before an hour of scoring, not after it.
+        if target is not None and not target.parent.is_dir():
+            raise CliError(f"{target}: there is no folder {target.parent}")
     try:
         vector = Engine(ShieldConfig()).vector_layer if "l2" in named else None
-        detectors = Detectors(named, vector)
         texts = choose(files, sample=sample, seed=seed, surface=surface.value)
+        detectors = Detectors(named, vector)
     except (ValueError, RuntimeError) as error:
         raise CliError(str(error)) from None
     if not texts:

@@ -117,11 +117,12 @@ def _configured() -> Path | None:
 
 
 def _from_journal(decision: str) -> Case:
-    from rune_core.cli.journal import decided_in_journal
+    from rune_core.cli.journal import decided_in_journal, open_journal
     from rune_core.policy.exempting import case_of
 
     found = decided_in_journal(decision)
     if found is None:
+        open_journal()  # says so where there is no journal at all
         raise CliError(f"the journal holds no decision {decision}; rune journal list shows some")
     return case_of(*found)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rune_core.cli.exits import CliError, ExitCode
+from rune_core.cli.exits import CliError, ExitCode, say
 from rune_core.cli.text import columns, console, joined, plural, printable
 from rune_scanner.finding import Severity, Surface, Threat
 
@@ -100,6 +100,8 @@ def list_rules(
         and (not tag or all(_tagged(rule, wanted) for wanted in tag))
         and _mentions(rule, words)
     ]
+    if not chosen:
+        say(f"none of {plural(len(loaded), 'rule')} fits")
     if output is ListFormat.JSON:
         rows = [as_dict(rule) for rule in chosen]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))

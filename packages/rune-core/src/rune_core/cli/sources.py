@@ -116,6 +116,11 @@ def collect(
             raise CliError(
                 f"no such file or folder: {target} (a text to scan stands alone: --text TEXT)"
             )
+        elif _is_address(target):
+            raise CliError(
+                f"{target} is an address, and Rune fetches nothing: pipe the page into "
+                "`rune scan -` (to scan the address itself: --text)"
+            )
         elif _looks_like_path(target):
             raise CliError(f"no such file or folder: {target} (to scan it as a text: --text)")
         else:
@@ -136,11 +141,22 @@ def collect(
 
 
 def _exists(target: str) -> bool:
+    if not target:  # such as an unset variable: must not stand for the current folder
+        return False
     try:
-        # An empty word, such as an unset variable, must not stand for the current folder.
-        return bool(target) and Path(target).exists()
+        Path(target).stat()
+    except PermissionError as error:
+        # Whatever lies behind a folder that cannot be entered was meant as a path.
+        raise CliError(f"{target}: cannot be read: {error.strerror}") from None
     except (OSError, ValueError):  # longer than a path may be, or with a NUL in it
         return False
+    return True
+
+
+def _is_address(target: str) -> bool:
+    """Whether a word is nothing but a web address: whoever names one means the page behind it."""
+    scheme = target.partition("://")[0].lower()
+    return scheme in ("http", "https") and not any(char.isspace() for char in target)
 
 
 def _looks_like_path(target: str) -> bool:

@@ -96,6 +96,7 @@ def score_all(
     revision = detectors.revision
     known = known_scores(cache, revision)
     results: list[Result] = []
+    detectors.warm_up({text.surface for text in texts if text.key not in known})
     log = cache.open("a", encoding="utf-8") if cache is not None else None
     try:
         for text in texts:

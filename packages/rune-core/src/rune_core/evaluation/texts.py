@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SURFACES = {"input": "input", "document": "document", "tool_result": "tool_result",
             "tool_args": "tool_call", "tool_call": "tool_call", "output": "output",
             "tool_definition": "tool_definition", "handoff": "handoff"}  # fmt: skip
+_LABELS = {"attack": True, "benign": False, 1: True, 0: False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +56,62 @@ def read(
         label: For lines that have none; None to refuse them.
 
     Raises:
-        ValueError: A line has no text or label; the message names file and line.
+        ValueError: A line is no JSON object, or has no text, label or known surface; the message
+            names file, line and key.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
     source = path.name.split(".")[0]
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                raw = json.loads(line)
-                text, said = raw[field], raw["label"] if label is None else raw.get("label", label)
-                attack = {"attack": True, "benign": False, 1: True, 0: False}[said]
-                digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=10)
-                met = raw.get("surface") or raw.get("channel") or surface
-                found = SURFACES[met]
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise ValueError(
-                    f"{path}, line {number}: needs {field}, label (attack or benign) and a known "
-                    "channel or surface"
-                ) from None
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        raw = _row(line, f"{path}, line {number}")
+        text, said = raw.get(field), raw.get("label", label)
+        attack = _LABELS.get(said) if isinstance(said, str | int | float) else None
+        met = raw.get("surface") or raw.get("channel") or surface
+        found = SURFACES.get(met) if isinstance(met, str) else None
+        if not isinstance(text, str):
+            why = f"{field!r} is {'not text' if field in raw else 'missing'}"
+        elif attack is None:
+            given = "is not attack, benign, 1 or 0" if "label" in raw else "is missing"
+            why = f"'label' {given} (attack or benign)"
+        elif found is None:
+            key = "surface" if raw.get("surface") else "channel"
+            why = f"{key!r} is none of {', '.join(SURFACES)}"
+        else:
+            digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=10)
             digest.update(found.encode())
+            meta = raw.get("meta")
             yield LabelledText(
                 text=text,
                 attack=attack,
-                kind=str(raw.get("kind") or said),
+                kind=str(raw.get("kind") or ("attack" if attack else "benign")),
                 surface=found,
                 source=source,
-                weak=bool((raw.get("meta") or {}).get("weak")),
+                weak=bool(meta.get("weak")) if isinstance(meta, dict) else False,
                 key=digest.hexdigest(),
                 line=number,
             )
+            continue
+        raise ValueError(f"{path}, line {number}: {why}")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        number = 0
+        try:
+            for number, line in enumerate(lines, start=1):
+                yield number, line
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}, after line {number}: is not UTF-8") from None
+        except (gzip.BadGzipFile, EOFError):
+            raise ValueError(f"{path}, after line {number}: is not a whole gzip file") from None
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{where}: is not valid JSON") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: must be a JSON object with a text and a label")  # noqa: TRY004
+    return row

@@ -211,7 +211,7 @@ class FileStore:
         if stamp == self._stamp:
             return
         entries = {}
-        lines = self._path.read_text(encoding="utf-8").splitlines()
+        lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
             try:
                 signature = from_json(json.loads(line))

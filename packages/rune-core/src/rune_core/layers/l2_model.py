@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from rune_core.errors import ModelError
 from rune_core.layers.turns import Turns, cores
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ CLASSES: Final = ("benign", "injection", "jailbreak", "harmful_request")
 _CLS, _SEP, _PAD = 101, 102, 0
 _MAX_TOKENS = 65_536
 _BATCH = 4
-
-
-class ModelError(Exception):
-    """The model's files cannot be used. Names the file and the way out."""
 
 
 def missing_packages(folder: Path | None = None) -> str | None:
@@ -73,7 +70,10 @@ def manifest_of(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         usable = False
     if not usable:
-        raise ModelError(f"{path}: no usable manifest; reinstall rune-model")
+        raise ModelError(
+            f"{path}: no usable manifest; reinstall rune-model, or where l2_model "
+            "(RUNE_L2_MODEL) names the folder, one that `rune model fit` made"
+        )
     return found
 
 

@@ -35,6 +35,9 @@ _SENTENCE = re.compile(r"[.!?][\"')\]]*\s+|\n+|\\n|[\"'],\s*[\"']|</?\w[^>]*>")
 _LABELS = {Threat.PROMPT_INJECTION: "INJECTION", Threat.JAILBREAK: "JAILBREAK",
            Threat.POLICY_VIOLATION: "HARMFUL REQUEST"}  # fmt: skip
 
+RULES = (*(f"l2-{threat.value.replace('_', '-')}" for threat in _LABELS), "memory-")
+"""What its findings are called; those of remembered texts go on with the signature's name."""
+
 
 class _Hit(NamedTuple):
     """A suspicious stretch of one reading: characters, log-odds and threat."""

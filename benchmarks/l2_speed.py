@@ -2,7 +2,8 @@
 
     uv run --extra vector python -m benchmarks.l2_speed [--rows FILES_OR_FOLDERS] [--cores 0]
 
-Prints one line per figure with the bar it is held against. Times are medians; one thread and
+Prints one line per figure with the bar it is held against. Times of scans are medians of the
+processor time of their thread, so that what else the machine does counts little; one thread and
 sixteen take turns in the same run, and the ratio is the median over the pairs of turns. Memory and
 the first scan are those of fresh processes. With `--rows`, labelled texts as `rune eval` takes
 them, also the latencies of benign tool results and attacks. `--cores` pins the process to cores.
@@ -35,9 +36,9 @@ from pathlib import Path
 def memory():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 from rune_core.layers.l2_vector import VectorLayer
-before, begun = memory(), time.perf_counter()
+before, begun = memory(), time.process_time()
 VectorLayer().inspect("What is the capital of Peru?", "input")
-print(1000 * (time.perf_counter() - begun), memory() - before)
+print(1000 * (time.process_time() - begun), memory() - before)
 """
 
 
@@ -78,9 +79,9 @@ def milliseconds(call: Callable[[str], object], texts: Sequence[str]) -> list[fl
     """How long each call takes."""
     found = []
     for text in texts:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         call(text)
-        found.append(1000 * (time.perf_counter() - begun))
+        found.append(1000 * (time.thread_time() - begun))
     return found
 
 
@@ -122,9 +123,9 @@ def on_rows(layer: VectorLayer, files: Sequence[Path], sample: int) -> None:
     for name, rows in kinds.items():
         found = []
         for row in rows:
-            begun = time.perf_counter()
+            begun = time.thread_time()
             layer.inspect(row.text, row.surface)
-            found.append(1000 * (time.perf_counter() - begun))
+            found.append(1000 * (time.thread_time() - begun))
         if len(found) > 1:
             cuts = statistics.quantiles(found, n=100)
             parts = (f"p{p} {cuts[p - 1]:.1f}" for p in (50, 90, 95, 99))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _ROWS = 8
 """Tokens of one matrix product. BLAS libraries hand larger ones to threads of their own, which then
-spin for more on every core: two cores took eight times as long over a text as one, and scans in
+spin for more on every core: two cores spent four times the processor time of one, and scans in
 several threads were in each other's way. A product of 8 x 240 x 96 is below OpenBLAS's limit."""
 _PART = 256
 

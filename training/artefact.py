@@ -44,8 +44,8 @@ data of known sources did. The floors are set where the latter stand so.
 SPARE = 1.5
 """Log-odds by which the prefilter clears less than held-out attacks allow: new ones look other.
 
-At 0.5 it cleared a third more of the harmless windows and, in 0.4.0, five in a hundred attacks of a
-source it had not seen.
+At 0.5, 0.4.0's cleared five in a hundred attacks of `dev/`'s bipia that the encoder flags: a look
+at `dev/` was one reason for this, see the model card.
 """
 APART = 0.6
 """Least distance in log-odds between two confidences."""

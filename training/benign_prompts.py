@@ -57,14 +57,13 @@ _LEAST, _MOST = 20, 160
 
 def rules(rows: Iterable[Row]) -> list[str]:
     """Sentences with which people told a model how to go about its work."""
-    found = {
-        sentence.strip()
+    sentences = {
+        part.strip()
         for row in rows
         if row.label == BENIGN and "hard" in row.kind
-        for sentence in _ENDS.split(row.text)
-        if _LEAST <= len(sentence.strip()) <= _MOST and _RULE.match(sentence.strip())
+        for part in _ENDS.split(row.text)
     }
-    return sorted(found)
+    return sorted(s for s in sentences if _LEAST <= len(s) <= _MOST and _RULE.match(s))
 
 
 def prompt(rng: random.Random, said: Sequence[str] = ()) -> str:

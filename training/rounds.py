@@ -178,13 +178,15 @@ def fit(
             windows = compose(rows, tokenizer, plan, number)
             say(f"round {number}: {len(windows)} windows, {len(windows.ids)} tokens")
             every = np.arange(len(windows))
-            taught = again = None
+            says = taught = again = None
             if teacher is not None:
-                taught = _taught(teacher, windows, plan)
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+                says = torch_scorer(teacher.to(device).eval())
             elif start:
                 # Where it is right, a shipped model is to stay as it is.
-                run = onnx_scorer(str(start), plan.threads)
-                taught = score_windows(windows, every, run, 4 * plan.tokens)
+                says = onnx_scorer(str(start), plan.threads)
+            if says is not None:
+                taught = score_windows(windows, every, says, 4 * plan.tokens)
             if taught is not None and number == 1:
                 again = mine.hard(windows, every, taught)
             elif number > 1:
@@ -212,12 +214,6 @@ def _settings(
         minutes=minutes, epochs=plan.epochs, seed=1000 * plan.seed + number, rate=rate,
         head_rate=head_rate, tokens=plan.tokens, blank=plan.blank,
     )  # fmt: skip
-
-
-def _taught(teacher: Detector, windows: Windows, plan: Plan) -> np.ndarray:
-    teacher.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    index = np.arange(len(windows))
-    return score_windows(windows, index, torch_scorer(teacher), 4 * plan.tokens)
 
 
 def scorer(model: Detector, stem: Path, threads: int) -> Scorer:

@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.artefact or args.out / "artefact",
         args.version,
         args.threads,
+        args.start,
     )
     return 0
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from training import tongues
+from training.benign_briefs import brief
 from training.benign_calls import tool_call
 from training.benign_commands import everyday, everyday_request
 from training.benign_cyber import cyber_question
@@ -378,6 +379,7 @@ GENERATORS: tuple[tuple[str, Callable[[random.Random], str], tuple[str, ...], in
     ("trigger", trigger, ("input",), 14),
     ("cyber", cyber_question, ("input",), 4),
     ("task", task, ("input",), 6),
+    ("brief", brief, ("input", "input", "input", "document"), 9),
     ("tongue", tongues.harmless, ("input", "input", "document"), 5),
     ("manual", manual, ("document", "tool_result", "input"), 3),
     ("answer", answer, ("tool_result", "tool_result", "document"), 12),

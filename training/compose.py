@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from training import attacks, benign, direct, hosts, lures, scenarios, tongues
 from training.augment import noisy
+from training.benign_briefs import brief
+from training.benign_prompts import prompt, rules
 from training.call_attacks import request, tool_call
 from training.extraction import extraction
 from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
@@ -141,6 +143,7 @@ class Composer:
         ]
 
         self.sentences = Sentences(rows)
+        self.rules = rules(rows)
         self.questions = [
             r.text for r in rows if r.source in ("gsm8k", "xquad") and len(r.text) < 400
         ]
@@ -214,6 +217,9 @@ class Composer:
                 yield Example(text, BENIGN, "input", "own:setting", ())
             make = rng.choice((extraction, takeover, direct.attack, tongues.attack))
             lead = " ".join(rng.sample(self.prompts, min(len(self.prompts), rng.randint(1, 3))))
+            if rng.random() < 0.4:
+                # Somebody else's rules around it do not make an attack harmless.
+                lead = brief(rng) if rng.random() < 0.4 else prompt(rng, self.rules)
             text, span = plant(lead, make(rng), rng)
             yield Example(text, INJECTION, "input", "own:direct", (span,))
             # People paste what they want worked on, with whatever was planted in it.
@@ -247,6 +253,8 @@ class Composer:
         if draw < 0.2:
             text = self.sentences.spliced(self.host()[1], rng)
             return Example(text, BENIGN, rng.choice(("document", "tool_result")), "spliced", ())
+        if draw < 0.29:
+            return Example(noisy(prompt(rng, self.rules), rng), BENIGN, "input", "own:prompt", ())
         name, surface, text = benign.draw(rng)
         return Example(noisy(text, rng), BENIGN, surface, f"own:{name}", ())
 

@@ -123,3 +123,19 @@ def save(net: PrefilterNet, thresholds: dict[str, float], path: Path) -> None:
         out_bias=np.float32(net.out.bias.item()),
         thresholds=np.array([thresholds.get(m, -20.0) for m in MARKERS], np.float32),
     )
+
+
+def load(path: Path) -> PrefilterNet:
+    """A prefilter that `save` wrote."""
+    with np.load(path) as kept:
+        net = PrefilterNet(torch.from_numpy(kept["vectors"] * kept["scale"]).float())
+        state = {
+            "shifts": kept["shifts"],
+            "kernel.weight": kept["kernel"].T.copy(),
+            "kernel.bias": kept["bias"],
+            "out.weight": kept["out"][None],
+            "out.bias": np.atleast_1d(kept["out_bias"]),
+        }
+    found = {name: torch.from_numpy(value) for name, value in state.items()}
+    net.load_state_dict({"vectors": net.vectors.detach(), **found})
+    return net.eval()

@@ -91,7 +91,7 @@ class Plan:
 
 
 HEAD_RATE = 1e-3
-"""Learning rate of the heads, which begin with nothing."""
+"""Learning rate of heads that begin with nothing."""
 PARTS = 16
 """A round is composed in so many parts, each with its own seed, by as many processes as there are
 threads: what comes of it does not depend on how many."""
@@ -157,8 +157,8 @@ def fit(
         tokenizer: As `windows.load_tokenizer` gives it.
         plan: How much, and for how long.
         out: Where checkpoints go.
-        start: The `model.onnx` that `model` starts from, if any: the first round finds hard
-            negatives with it, the others with the round before.
+        start: The `model.onnx` that `model` starts from, if any. It is its own teacher, and the
+            first round finds hard negatives with it, the others with the round before.
         teacher: A larger detector, trained first, as round 0; every round learns what it says of
             the round's windows too, and the first finds hard negatives with it.
     """
@@ -168,7 +168,7 @@ def fit(
         if not (out / "round0.pt").exists():
             windows = compose(rows, tokenizer, plan, 0)
             say(f"teacher: {len(windows)} windows, {len(windows.ids)} tokens")
-            settings = _settings(plan, 0, plan.teacher_minutes, plan.rate)
+            settings = _settings(plan, 0, plan.teacher_minutes, plan.rate, head_rate=HEAD_RATE)
             train.fit(teacher, windows, settings, out / "round0.pt")
         teacher.load_state_dict(torch.load(out / "round0.pt", weights_only=True))
     for number, minutes in enumerate(plan.minutes, start=1):
@@ -177,42 +177,43 @@ def fit(
         if not checkpoint.exists():
             windows = compose(rows, tokenizer, plan, number)
             say(f"round {number}: {len(windows)} windows, {len(windows.ids)} tokens")
-            taught = None if teacher is None else _taught(teacher, windows, plan)
-            again = None
+            every = np.arange(len(windows))
+            says = taught = again = None
+            if teacher is not None:
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+                says = torch_scorer(teacher.to(device).eval())
+            elif start:
+                # Where it is right, a shipped model is to stay as it is.
+                says = onnx_scorer(str(start), plan.threads)
+            if says is not None:
+                taught = score_windows(windows, every, says, 4 * plan.tokens)
             if taught is not None and number == 1:
-                again = mine.hard(windows, np.arange(len(windows)), taught)
-            elif number > 1 or start:
-                run = (
-                    onnx_scorer(str(start), plan.threads)
-                    if number == 1
-                    else scorer(model, out / f"round{number - 1}", plan.threads)
-                )
+                again = mine.hard(windows, every, taught)
+            elif number > 1:
+                run = scorer(model, out / f"round{number - 1}", plan.threads)
                 index = mine.drawn(windows, plan.scored, number)
                 logits = score_windows(windows, index, run, 4 * plan.tokens)
                 again = mine.hard(windows, index, logits)
             if again is not None:
                 say(f"{len(again) // mine.AGAIN} hard negatives seen again")
             rate = plan.rate if number == 1 else 0.6 * plan.rate
-            train.fit(
-                model, windows, _settings(plan, number, minutes, rate), checkpoint, again, taught
+            settings = _settings(
+                plan, number, minutes, rate, head_rate=rate if start else HEAD_RATE
             )
+            train.fit(model, windows, settings, checkpoint, again, taught)
         model.load_state_dict(torch.load(checkpoint, weights_only=True))
     if windows is None:
         windows = compose(rows, tokenizer, plan, last)
     return windows
 
 
-def _settings(plan: Plan, number: int, minutes: float, rate: float) -> train.Settings:
+def _settings(
+    plan: Plan, number: int, minutes: float, rate: float, *, head_rate: float
+) -> train.Settings:
     return train.Settings(
         minutes=minutes, epochs=plan.epochs, seed=1000 * plan.seed + number, rate=rate,
-        head_rate=HEAD_RATE, tokens=plan.tokens, blank=plan.blank,
+        head_rate=head_rate, tokens=plan.tokens, blank=plan.blank,
     )  # fmt: skip
-
-
-def _taught(teacher: Detector, windows: Windows, plan: Plan) -> np.ndarray:
-    teacher.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    index = np.arange(len(windows))
-    return score_windows(windows, index, torch_scorer(teacher), 4 * plan.tokens)
 
 
 def scorer(model: Detector, stem: Path, threads: int) -> Scorer:

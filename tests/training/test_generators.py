@@ -13,9 +13,11 @@ from training.rows import BENIGN, HARMFUL, INJECTION, JAILBREAK, Row
 
 from training import (
     benign,
+    benign_briefs,
     benign_commands,
     benign_cyber,
     benign_pages,
+    benign_prompts,
     benign_security,
     benign_tasks,
     benign_triggers,
@@ -59,6 +61,31 @@ def test_direct_attacks_are_expanded_in_full(seed: int) -> None:
         assert text.strip()
         assert not SLOT.search(text.replace("{word}", "")), text
         assert text == make(random.Random(seed))
+
+
+@given(SEEDS)
+def test_parts_and_prompts_are_expanded_in_full(seed: int) -> None:
+    for make in (
+        benign_briefs.customer,
+        benign_briefs.card,
+        benign_briefs.part,
+        benign_prompts.prompt,
+    ):
+        text = make(random.Random(seed))
+        assert text.strip()
+        assert not SLOT.search(text), text
+        assert text == make(random.Random(seed))
+
+
+def test_rules_that_people_wrote_stand_in_prompts() -> None:
+    text = (
+        "You are a poet. Never use the letter e at all.\nThe sky is blue.\n- Reply in a line only."
+    )
+    row = Row(text, BENIGN, "benign_hard_negative", "input", "own", "g")
+    said = benign_prompts.rules([row, Row("Never mind.", INJECTION, "hard", "input", "own", "h")])
+    assert said == ["Never use the letter e at all.", "Reply in a line only."]
+    drawn = [benign_prompts.prompt(random.Random(seed), said) for seed in range(60)]
+    assert any(rule in text for rule in said for text in drawn)
 
 
 @given(SEEDS)
@@ -109,7 +136,9 @@ def test_calls_and_documents_that_look_dangerous_repeat_and_differ(seed: int, un
         benign.agent_task,
         benign_commands.everyday,
         benign_cyber.cyber_question,
+        benign_briefs.brief,
         benign_pages.answer,
+        benign_prompts.prompt,
         benign_tasks.task,
         benign_triggers.trigger,
         call_attacks.tool_call,

@@ -23,8 +23,11 @@ from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
-    from rune_langchain.guard import Memory
+    from langgraph.prebuilt.tool_node import ToolCallRequest
+
+    from rune_langchain.guard import Guard, Memory
 
 _OWN_ROLES = frozenset(("assistant", "ai", "system", "developer"))
 
@@ -172,6 +175,11 @@ def messages_in(state: Any) -> list[BaseMessage]:
     if isinstance(value, list) and all(isinstance(item, BaseMessage) for item in value):
         return value
     return []
+
+
+def in_its_run(guard: Guard, request: ToolCallRequest) -> AbstractContextManager[None]:
+    """Around a tool call of a graph: say that it belongs to the run with the state's messages."""
+    return guard.calling(request.tool_call["id"], ids_of(messages_in(request.state)))
 
 
 def _surface(message: BaseMessage) -> Surface | None:

@@ -8,7 +8,7 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain_core.tools import BaseTool
 
 from rune_langchain.guard import guard_for
-from rune_langchain.messages import ids_of, messages_in
+from rune_langchain.messages import in_its_run
 from rune_langchain.model import guard_model
 from rune_langchain.tool import defined, guard_tool
 
@@ -83,7 +83,7 @@ class ShieldMiddleware(_Middleware):
         handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]],
     ) -> ToolMessage | Command[Any]:
         """Run a guarded copy of the tool."""
-        with self._guard.calling(request.tool_call["id"], ids_of(messages_in(request.state))):
+        with in_its_run(self._guard, request):
             return handler(self._guarded(request))
 
     async def awrap_tool_call(
@@ -92,7 +92,7 @@ class ShieldMiddleware(_Middleware):
         handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
     ) -> ToolMessage | Command[Any]:
         """``wrap_tool_call`` on an event loop."""
-        with self._guard.calling(request.tool_call["id"], ids_of(messages_in(request.state))):
+        with in_its_run(self._guard, request):
             return await handler(self._guarded(request))
 
     def _with_model(self, request: ModelRequest[Any]) -> ModelRequest[Any]:

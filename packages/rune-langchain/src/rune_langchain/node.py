@@ -19,7 +19,7 @@ from rune_core.adapters.walk import Check, Stopped, Walk, each, must_pass, same
 from rune_core.errors import ShieldBlockedError, UnguardableError
 from rune_langchain.guard import guard_for
 from rune_langchain.inside import guard_inside
-from rune_langchain.messages import ids_of, messages_in, over_answer, over_messages
+from rune_langchain.messages import ids_of, in_its_run, over_answer, over_messages
 from rune_langchain.retriever import over_documents
 from rune_langchain.tool import defined, guard_tool, over_added
 from rune_scanner.finding import Surface
@@ -102,11 +102,11 @@ def _tell_the_run(node: Any, guard: Guard) -> None:
     inner, ainner = node._wrap_tool_call, node._awrap_tool_call
 
     def around(request: Any, execute: Callable[[Any], Any]) -> Any:
-        with guard.calling(request.tool_call["id"], ids_of(messages_in(request.state))):
+        with in_its_run(guard, request):
             return execute(request) if inner is None else inner(request, execute)
 
     async def aaround(request: Any, execute: Callable[[Any], Any]) -> Any:
-        with guard.calling(request.tool_call["id"], ids_of(messages_in(request.state))):
+        with in_its_run(guard, request):
             if ainner is not None:
                 return await ainner(request, execute)
             return await execute(request)

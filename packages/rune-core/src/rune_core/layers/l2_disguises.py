@@ -8,6 +8,7 @@ stand around the same words in plain.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,10 +30,6 @@ _ODD = 4.0
 """Bits a character that a disguise takes over so many, at least: prose takes some 3.5."""
 _LEAST = 12
 """Letters and digits of the shortest stretch."""
-_ROT13 = str.maketrans(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM",
-)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SIGNED = re.compile(r"(?<![\w@$|])[A-Za-z0134578@$!|]{2,24}(?![\w@$|])")
 # A byte in hex; 0f is "of" more often.
@@ -137,7 +134,7 @@ def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _rotated(text: str) -> str:
-    return text.translate(_ROT13)
+    return codecs.encode(text, "rot13")
 
 
 def _reversed(text: str) -> str:

@@ -17,10 +17,11 @@ from rune_core.layers.l2_model import (
     Window,
     cut_windows,
     manifest_of,
+    odds,
     touches,
     verified,
 )
-from rune_core.layers.turns import Turns, cores
+from rune_core.layers.turns import turns_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class HeadModel:
             self._mean, self._scale = file["mean"], file["scale"]
             self._weights, self._bias = file["weights"], file["bias"]
         self._encoder = open_encoder(manifest["encoder"], threads=threads)
-        self._turns = Turns(max(1, min(4, cores() // threads)))
+        self._turns = turns_for(threads)
 
     def read(
         self,
@@ -97,36 +98,29 @@ class HeadModel:
             i for i, window in enumerate(ranges) if only is None or touches(words, window, only)
         ]
         read = wanted[:max_windows]
-        chosen = [ranges[i] for i in read]
-        pieces = [text[words[a][0] : words[b - 1][1]] for a, b in chosen]
+        pieces = [text[words[a][0] : words[b - 1][1]] for a, b in (ranges[i] for i in read)]
         vectors = self._encode(pieces)
-        logits = self._logits(vectors, surface)
-        reading = Reading(
-            windows=[Window(a, b, 0.0) for a, b in ranges],
-            attack={}, jailbreak={}, harmful={}, tokens={}, embeddings={},
-            offsets=words,
-            unread=len(wanted) - len(chosen),
-            cut=len(text) - words[-1][1] if len(words) == _MAX_WORDS else 0,
-        )  # fmt: skip
-        attack: dict[int, float] = {}
-        jailbreak: dict[int, float] = {}
-        harmful: dict[int, float] = {}
+        found = odds(self._logits(vectors, surface))
+        attack = {i: float(found.attack[row]) for row, i in enumerate(read)}
         tokens: dict[int, Any] = {}
         embeddings: dict[int, Any] = {}
         for row, i in enumerate(read):
             a, b = ranges[i]
-            benign, injection, jail, harm = (float(value) for value in logits[row])
-            attack[i] = float(np.logaddexp(injection, jail) - np.logaddexp(benign, harm))
-            jailbreak[i] = jail - injection
-            harmful[i] = harm - float(np.logaddexp.reduce([benign, injection, jail]))
             embeddings[i] = vectors[row] / max(float(np.linalg.norm(vectors[row])), 1e-6)
             tokens[i] = np.full(b - a, attack[i], np.float32)
             if attack[i] >= _LOOK_CLOSER:
                 tokens[i] = self._by_sentence(text, words[a:b], surface)
         return Reading(
-            reading.windows, attack, jailbreak, harmful, tokens, embeddings, words,
-            reading.unread, reading.cut,
-        )  # fmt: skip
+            windows=[Window(a, b, 0.0) for a, b in ranges],
+            attack=attack,
+            jailbreak={i: float(found.jailbreak[row]) for row, i in enumerate(read)},
+            harmful={i: float(found.harmful[row]) for row, i in enumerate(read)},
+            tokens=tokens,
+            embeddings=embeddings,
+            offsets=words,
+            unread=len(wanted) - len(read),
+            cut=len(text) - words[-1][1] if len(words) == _MAX_WORDS else 0,
+        )
 
     def embed(self, text: str) -> tuple[float, ...] | None:
         """As ``VectorModel.embed``."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+    from typing import BinaryIO
 
 _ROWS = 8
 """Tokens of one matrix product. BLAS libraries hand larger ones to threads of their own, which then
-spin for more on every core: two cores took eight times as long over a text as one, and scans in
+spin for more on every core: two cores spent four times the processor time of one, and scans in
 several threads were in each other's way. A product of 8 x 240 x 96 is below OpenBLAS's limit."""
 _PART = 256
 
@@ -19,25 +19,25 @@ class Prefilter:
     """A one-layer convolution over word vectors that clears harmless windows in microseconds.
 
     Args:
-        path: The ``.npz`` file with ``vectors`` (int8, vocabulary by depth), ``scale``,
+        file: The ``.npz`` file, open, with ``vectors`` (int8, vocabulary by depth), ``scale``,
             ``markers`` (names) and their ``shifts``, ``kernel`` (width x depth, hidden),
             ``bias``, ``out`` (2 x hidden), ``out_bias`` and ``thresholds`` (one a marker).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         import numpy as np
 
         self._np = np
-        with np.load(path, allow_pickle=False) as file:
-            self._vectors = file["vectors"]
-            self._scale = float(file["scale"])
-            names = [str(name) for name in file["markers"]]
-            self._shifts = dict(zip(names, file["shifts"], strict=True))
-            self._thresholds = dict(zip(names, map(float, file["thresholds"]), strict=True))
-            self._kernel = file["kernel"]
-            self._bias = file["bias"]
-            self._out = file["out"]
-            self._out_bias = float(file["out_bias"])
+        with np.load(file, allow_pickle=False) as held:
+            self._vectors = held["vectors"]
+            self._scale = float(held["scale"])
+            names = [str(name) for name in held["markers"]]
+            self._shifts = dict(zip(names, held["shifts"], strict=True))
+            self._thresholds = dict(zip(names, map(float, held["thresholds"]), strict=True))
+            self._kernel = held["kernel"]
+            self._bias = held["bias"]
+            self._out = held["out"]
+            self._out_bias = float(held["out_bias"])
         self._width = len(self._kernel) // self._vectors.shape[1]
 
     def threshold(self, marker: str) -> float:

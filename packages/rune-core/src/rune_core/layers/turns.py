@@ -15,6 +15,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def turns_for(threads: int) -> Turns:
+    """Turns for work that takes so many threads at once: as many as cores allow, at most four."""
+    return Turns(max(1, min(4, cores() // threads)))
+
+
 class Turns:
     """A place for each of ``places`` threads; who comes later waits in line.
 

@@ -86,6 +86,8 @@ class Shield:
         plugins: Iterable[object] = (),
         policy: str | None = None,
     ) -> None:
+        if isinstance(api_key, ShieldConfig):
+            raise ConfigError("api_key: settings are handed over by name: Shield(config=...)")
         given: dict[str, Any] = {
             "api_key": api_key,
             "local_policies_path": local_policies_path,

@@ -11,9 +11,10 @@ from agents import Agent, Handoff, Model, ModelProvider, RunConfig
 
 from rune_core.errors import UnguardableError
 from rune_openai.guard import guard_for
+from rune_openai.mcp import guard_server
 from rune_openai.model import GuardedProvider, guard_model
 from rune_openai.proxy import guard_of
-from rune_openai.tool import guard_server, guard_tool
+from rune_openai.tool import guard_tool
 
 if TYPE_CHECKING:
     from rune_core import Shield

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
@@ -26,7 +27,7 @@ from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rune_core.adapters.walk import Check
     from rune_core.guarded import GuardedValue
@@ -74,15 +75,17 @@ class Guard(AdapterGuard):
     Attributes:
         framework: What calls: ``openai`` or ``openai-agents``.
         passed: Kinds of content that went through unread, such as images, and how often.
-        approvable: Tools of the running agent that put an ``ask`` to the user themselves.
+        approvable: Tools of the running agent that put an ``ask`` to the user themselves: under
+            the names that they are offered by, the name that decisions on their calls are kept
+            under and their own.
     """
 
     framework: str = "openai"
     adapter: ClassVar[str] = ADAPTER
     keeps_every_text: ClassVar[bool] = False
     passed: Counter[str] = field(init=False, compare=False, repr=False)
-    approvable: ContextVar[frozenset[str]] = field(
-        default_factory=lambda: ContextVar("rune_openai_approvable", default=frozenset()),
+    approvable: ContextVar[Mapping[str, tuple[str, str]]] = field(
+        default_factory=lambda: ContextVar("rune_openai_approvable", default=MappingProxyType({})),
         compare=False,
         repr=False,
     )
@@ -93,7 +96,6 @@ class Guard(AdapterGuard):
     _sessions: Owners[str] = field(
         default_factory=lambda: Owners(_SESSIONS), compare=False, repr=False
     )
-
     _items: Recent[int, tuple[ref[Any], Session]] = field(
         default_factory=lambda: Recent(_REMEMBERED), compare=False, repr=False
     )
@@ -113,8 +115,18 @@ class Guard(AdapterGuard):
     def session(self, ids: Iterable[str | None] = ()) -> Session:
         """The session of the running call.
 
-        One opened by hand wins; then the one in which alone one of these ids was met; otherwise a
-        new one. What several sessions have in common tells nothing.
+        As ``known_session``; otherwise a new one.
+        """
+        return self.known_session(ids) or self.new_session()
+
+    def new_session(self) -> Session:
+        """A session of a run that nothing is known of."""
+        return self.shield.open_session(agent_id=self.agent_id, framework=self.framework)
+
+    def known_session(self, ids: Iterable[str | None] = ()) -> Session | None:
+        """The session opened by hand, or else the one in which alone one of these ids was met.
+
+        What several sessions have in common tells nothing.
         """
         opened = current_session.get()
         if opened is not None:
@@ -123,7 +135,7 @@ class Guard(AdapterGuard):
             session = self._sessions.get(known) if known and known != _NO_ID else None
             if session is not None:
                 return session
-        return self.shield.open_session(agent_id=self.agent_id, framework=self.framework)
+        return None
 
     def belongs(self, ids: Iterable[str | None], session: Session, said: bytes) -> None:
         """Remember that messages, calls or answers with these ids are part of a session.
@@ -145,19 +157,26 @@ class Guard(AdapterGuard):
             if getattr(item, "call_id", None):
                 self._items.put(id(item), (ref(item), session))
 
-    def session_of_call(self, context: Any) -> Session:
-        """The session of a tool call, by what the Agents SDK says of it."""
+    def session_of_call(self, context: Any) -> Session | None:
+        """The session of a tool call, by what the Agents SDK says of it, if that tells."""
         item = getattr(context, "tool_call", None)
         known = None if item is None else self._items.get(id(item))
         if current_session.get() is None and known is not None and known[0]() is item:
             return known[1]
-        return self.session((getattr(context, "tool_call_id", None),))
+        return self.known_session((getattr(context, "tool_call_id", None),))
+
+    @staticmethod
+    def approved(context: Any) -> bool:
+        """Whether a person approved of a tool call, by what the Agents SDK says of it."""
+        ask = getattr(context, "is_tool_approved", None)
+        name, call_id = getattr(context, "tool_name", None), getattr(context, "tool_call_id", None)
+        return callable(ask) and bool(name and call_id) and ask(name, call_id) is True
 
     # -- calls that are decided where the model asks for them, and made elsewhere
 
-    def decided(self, tool: str, args: Any, *, asks: bool) -> None:
+    def decided(self, tool: str, args: Any, session: Session, *, asks: bool) -> None:
         """Remember that a call was decided, so that the tool need not decide again."""
-        self._decided.put(tool, args, asks=asks)
+        self._decided.put(tool, args, session, asks=asks)
         if asks:
             self._asked.put(tool, True)
 
@@ -165,37 +184,57 @@ class Guard(AdapterGuard):
         """Whether a person was ever to be asked about a call of this tool."""
         return self._asked.get(tool) is not None
 
-    def was_decided(self, tool: str, args: Any) -> bool | None:
+    def was_decided(self, tool: str, args: Any, session: Session | None) -> bool | None:
         """None when the call was not decided yet, True when a person has to approve it."""
-        return self._decided.get(tool, args)
+        return self._decided.get(tool, args, session)
 
-    def forget(self, tool: str, args: Any) -> None:
-        """The call is made now: the next one like it is decided anew."""
-        self._decided.use(tool, args)
+    def made(self, tool: str, args: Any, session: Session | None) -> tuple[bool, Session]:
+        """A call is made now: the next one like it is decided anew.
+
+        Args:
+            tool: The tool.
+            args: The arguments of the call.
+            session: Where it is made, if that is known.
+
+        Returns:
+            Whether it was decided already, and the session it is made in.
+        """
+        decided, known = self._decided.use(tool, args, session)
+        return decided, known or self.new_session()
 
     async def _aask(self, check: Check, session: Session) -> GuardedCall | GuardedValue:
-        tool = check.tool or ""
-        if check.surface is Surface.TOOL_CALL and tool in self.approvable.get():
-            fields = self._fields(check, session)
-            return await self._adecide(tool, check.value, fields, self._on_block)
-        return await super()._aask(check, session)
-
-    async def _adecide(
-        self, tool: str, args: dict[str, Any], fields: dict[str, Any], on_block: OnBlock
-    ) -> GuardedCall:
-        """Decide about a call that a guarded tool will make; that one need not decide again."""
-        shield = self.shield
-        if shield.approval_handler is not None or on_block is not OnBlock.REPLACE:
-            guarded = await shield.aguard_call(tool, args, fields, on_block=on_block)
-            asks = False
-        else:
-            # The tool puts the question to the user, in the framework's own way.
-            result = await shield.avalidate_action(tool, args, fields)
-            asks = result.action is Action.ASK
-            guarded = guarded_call(args, render(args), result, OnBlock.LOG if asks else on_block)
+        approvable = self.approvable.get().get(check.tool or "")
+        if check.surface is not Surface.TOOL_CALL or (approvable is None and not check.approved):
+            return await super()._aask(check, session)
+        if approvable is None:
+            return (await self._adecide(check, session))[0]
+        decided_as, own_name = approvable
+        guarded, asks = await self._adecide(check, session)
+        if own_name != check.tool and not guarded.stopped:
+            # A policy may name the tool either way.
+            under = replace(check, tool=own_name, value=guarded.args_to_use)
+            again, asks_again = await self._adecide(under, session)
+            guarded, asks = (
+                again if again.stopped or again.redacted else guarded,
+                asks or asks_again,
+            )
         if not guarded.stopped:
-            self.decided(tool, guarded.args_to_use, asks=asks)
+            self.decided(decided_as, guarded.args_to_use, session, asks=asks)
         return guarded
+
+    async def _adecide(self, check: Check, session: Session) -> tuple[GuardedCall, bool]:
+        """Decide about a call that a guarded tool will make, and whether it puts a question.
+
+        That one need not decide again, and asks the user in the framework's own way.
+        """
+        shield, tool, args = self.shield, check.tool or "", check.value
+        fields, on_block = self._fields(check, session), self._on_block
+        if shield.approval_handler is not None or on_block is not OnBlock.REPLACE:
+            return await shield.aguard_call(tool, args, fields, on_block=on_block), False
+        result = await shield.avalidate_action(tool, args, fields)
+        asks = result.action is Action.ASK
+        on_block = OnBlock.LOG if asks else on_block
+        return guarded_call(args, render(args), result, on_block), asks
 
 
 @lru_cache(maxsize=64)

@@ -106,7 +106,8 @@ async def _seen(walk: Walk[Any], guard: Guard, context: Any = None) -> Ruling | 
             except StopIteration:
                 return
 
-    await guard.arun(look(), guard.session_of_call(context))
+    session = guard.session_of_call(context) or guard.new_session()
+    await guard.arun(look(), session)
     return seen[0] if seen else None
 
 

@@ -1,4 +1,4 @@
-"""Guarded function tools and MCP servers: calls are decided before, results checked after."""
+"""Guarded function tools: calls are decided before, results checked after."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from agents import FunctionTool
 
-from rune_core.action import Action
-from rune_core.adapters.walk import Check, Ruling, Stopped, Walk, must_pass
+from rune_core.adapters.walk import Check, Stopped, Walk, must_pass
 from rune_core.errors import UnguardableError
 from rune_openai.answer import parse_arguments
+from rune_openai.approval import Approval, same_wrap
 from rune_openai.model import AgentsBlockedError, definition
-from rune_openai.proxy import Proxy, guard_of
 from rune_openai.request import check_definition
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from agents.mcp import MCPServer
-
     from rune_openai.guard import Guard
 
 
@@ -138,24 +135,24 @@ class _Invoker:
         if own is True or (self.offered and not self.rune_guard.asks_about(self.original.name)):
             # A guarded model rules on each call in its answer, and there was nothing to ask.
             return own
-        return _Approval(self.original, self.rune_guard, own)
+        return Approval(self.original, self.rune_guard, own)
 
     def __eq__(self, other: object) -> bool:
         """Two guarded copies of one tool are equal, as the SDK's own copies are."""
-        return _same_wrap(self, other)
+        return same_wrap(self, other)
 
     def __hash__(self) -> int:
         return hash((type(self), self.original.name))
 
     async def __call__(self, context: Any, arguments: str) -> Any:
         tool, guard = self.original, self.rune_guard
-        session = guard.session_of_call(context)
         args, is_json = parse_arguments(arguments)
+        decided, session = guard.made(tool.name, args, guard.session_of_call(context))
         try:
-            if guard.was_decided(tool.name, args) is not None:
-                guard.forget(tool.name, args)
-            else:
-                used = await guard.arun(_over_call(tool, args), session)
+            if not decided:
+                used = await guard.arun(
+                    _over_call(tool, args, approved=guard.approved(context)), session
+                )
                 if used != args:
                     arguments = (
                         json.dumps(used, ensure_ascii=False) if is_json else str(used["input"])
@@ -170,53 +167,7 @@ class _Invoker:
             return stop.neutral
 
 
-class _Approval:
-    """Whether a person has to approve of a call: because the tool says so, or a policy does."""
-
-    def __init__(self, tool: FunctionTool, guard: Guard, own: Any) -> None:
-        self.rune_guard = guard
-        self.original = tool
-        self._own = own
-
-    def __eq__(self, other: object) -> bool:
-        """See ``_Invoker``."""
-        return _same_wrap(self, other)
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.original.name))
-
-    async def __call__(self, context: Any, args: dict[str, Any], call_id: str) -> bool:
-        tool, guard, own = self.original, self.rune_guard, self._own
-        if callable(own):
-            asks = own(context, args, call_id)
-            own = (await asks) if inspect.isawaitable(asks) else asks
-        if own:
-            return True
-        if guard.shield.approval_handler is not None:
-            return False
-        decided = guard.was_decided(tool.name, args)
-        if decided is None:
-            # The model that asked for it is not guarded.
-            session = guard.session((call_id,))
-            result = await guard.shield.avalidate_action(
-                tool.name, args, session=session, agent_id=guard.agent_id
-            )
-            decided = result.action is Action.ASK
-            if decided:
-                guard.decided(tool.name, args, asks=True)
-        return decided
-
-
-def _same_wrap(one: Any, other: Any) -> bool:
-    """Whether two wrappers wrap the same function of a tool for the same guard."""
-    return (
-        type(one) is type(other)
-        and one.rune_guard == other.rune_guard
-        and one.original.on_invoke_tool == other.original.on_invoke_tool
-    )
-
-
-def _over_call(tool: FunctionTool, args: dict[str, Any]) -> Walk[Any]:
+def _over_call(tool: FunctionTool, args: dict[str, Any], *, approved: bool) -> Walk[Any]:
     """Check a tool's definition, then the arguments of a call."""
     told = check_definition(definition(tool))
     if told is not None:
@@ -228,6 +179,7 @@ def _over_call(tool: FunctionTool, args: dict[str, Any]) -> Walk[Any]:
                 args,
                 tool.name,
                 definition_hash=told.definition_hash if told else None,
+                approved=approved,
             )
         )
     )
@@ -253,92 +205,3 @@ def over_result(value: Any, tool: str) -> Walk[Any]:
         used = yield from must_pass(Check(Surface.TOOL_RESULT, text, tool))
         return value if used == text else value.model_copy(update={"text": used})
     return (yield from must_pass(Check(Surface.TOOL_RESULT, value, tool)))
-
-
-class GuardedServer(Proxy):
-    """An MCP server behind a guard."""
-
-    async def list_tools(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """The server's tools. One whose description may not pass is left out."""
-        tools = await self._rune_inner.list_tools(*args, **kwargs)
-        guard: Guard = self._rune_guard
-        return await guard.arun(_over_tools(tools), guard.session())
-
-    async def call_tool(self, tool_name: str, arguments: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a tool of the server.
-
-        Raises:
-            AgentsBlockedError: It may not be called, or nobody may see what it answered.
-        """
-        guard: Guard = self._rune_guard
-        session = guard.session()
-        given = dict(arguments or {})
-        try:
-            if guard.was_decided(tool_name, given) is not None:
-                guard.forget(tool_name, given)
-            else:
-                used = await guard.arun(
-                    must_pass(Check(Surface.TOOL_CALL, given, tool_name)), session
-                )
-                if used != given:
-                    arguments = used
-            result = await self._rune_inner.call_tool(tool_name, arguments, *args, **kwargs)
-            return await guard.arun(_over_mcp_result(result, tool_name), session)
-        except Stopped as stop:
-            # The SDK makes a message to the model of whatever is raised here, unless it is its own.
-            raise AgentsBlockedError(stop.result) from None
-
-    async def __aenter__(self) -> Any:
-        await self._rune_inner.__aenter__()
-        return self
-
-    async def __aexit__(self, *details: Any) -> Any:
-        return await self._rune_inner.__aexit__(*details)
-
-
-def guard_server(server: MCPServer, guard: Guard) -> MCPServer:
-    """A guarded MCP server."""
-    if guard_of(server) is not None:
-        return server
-    proxy: Any = GuardedServer(server, guard)
-    return proxy  # type: ignore[no-any-return]
-
-
-def _over_tools(tools: list[Any]) -> Walk[list[Any]]:
-    kept: list[Any] = []
-    for tool in tools:
-        schema = "input_schema" if hasattr(tool, "input_schema") else "inputSchema"
-        check = check_definition(
-            {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": getattr(tool, schema),
-            }
-        )
-        assert check is not None
-        ruling: Ruling = yield check
-        if ruling.stopped:
-            continue
-        if ruling.changed:
-            tool = tool.model_copy(  # noqa: PLW2901
-                update={
-                    "description": ruling.value["description"],
-                    schema: ruling.value["parameters"],
-                }
-            )
-        kept.append(tool)
-    return kept
-
-
-def _over_mcp_result(result: Any, tool: str) -> Walk[Any]:
-    changed: dict[str, Any] = {}
-    content = yield from over_result(result.content, tool)
-    if content is not result.content:
-        changed["content"] = content
-    for name in ("structured_content", "structuredContent"):
-        value = getattr(result, name, None)
-        if value is not None and name in type(result).model_fields:
-            used = yield from must_pass(Check(Surface.TOOL_RESULT, value, tool))
-            if used != value:
-                changed[name] = used
-    return result.model_copy(update=changed) if changed else result

@@ -33,6 +33,8 @@ class Check:
         planned: True for a call that stands in a model's answer. An adapter may let the guarded
             tool that is about to make it go by this ruling.
         call_id: The id of the call, where the framework gives one.
+        approved: True for a call that a person approved of in the framework's own way, where an
+            adapter puts the policy's questions there.
     """
 
     surface: Surface
@@ -42,6 +44,7 @@ class Check:
     remember: bool = False
     planned: bool = False
     call_id: str | None = None
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""A policy's ``ask``, put to the user by the Agents SDK."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from rune_core.action import Action
+
+if TYPE_CHECKING:
+    from rune_openai.guard import Guard
+
+
+class Approval:
+    """Whether a person has to approve of a call: because the tool says so, or a policy does.
+
+    Args:
+        original: The tool without a guard, or what says which tool it is.
+        guard: Decides.
+        own: The tool's own setting.
+        name: Under which the decision on a call is kept; by default the tool's.
+    """
+
+    def __init__(self, original: Any, guard: Guard, own: Any, name: str | None = None) -> None:
+        self.rune_guard = guard
+        self.original = original
+        self.decided_as: str = name or original.name
+        self._own = own
+
+    def __eq__(self, other: object) -> bool:
+        """Two guarded copies of one tool are equal, as the SDK's own copies are."""
+        return same_wrap(self, other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.original.name))
+
+    async def __call__(self, context: Any, args: dict[str, Any], call_id: str) -> bool:
+        tool, guard, own = self.original, self.rune_guard, self._own
+        if callable(own):
+            asks = own(context, args, call_id)
+            own = (await asks) if inspect.isawaitable(asks) else asks
+        if own:
+            return True
+        if guard.shield.approval_handler is not None:
+            return False
+        known = guard.known_session((call_id,))
+        decided = guard.was_decided(self.decided_as, args, known)
+        if decided is None:
+            # The model that asked for it is not guarded.
+            session = known or guard.new_session()
+            result = await guard.shield.avalidate_action(
+                tool.name, args, session=session, agent_id=guard.agent_id
+            )
+            decided = result.action is Action.ASK
+            if decided:
+                guard.decided(self.decided_as, args, session, asks=True)
+        return decided
+
+
+def same_wrap(one: Any, other: Any) -> bool:
+    """Whether two wrappers wrap the same function of a tool for the same guard."""
+    return (
+        type(one) is type(other)
+        and one.rune_guard == other.rune_guard
+        and one.original.on_invoke_tool == other.original.on_invoke_tool
+    )

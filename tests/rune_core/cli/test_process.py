@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -200,6 +204,19 @@ def test_ctrl_c_is_no_traceback() -> None:
         # More than a pipe holds: once it is written, the command is reading.
         running.stdin.write(b"x" * 300_000)
         running.stdin.flush()
+        # A signal between two reads is noticed after the second one, by any Python.
+        while left_in(running.stdin) or not sleeps(running.pid):
+            time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 130
         assert running.stderr.read() == b"rune: interrupted\n"
+
+
+def left_in(pipe: IO[bytes]) -> int:
+    """Bytes in a pipe that were not read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def sleeps(pid: int) -> bool:
+    """Whether a process waits, as it does in a read."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from rune_core.endpoint import checked_key, server_url
 from rune_core.errors import ConfigError, ServerAnswerError, ServerUnreachableError
-from rune_core.forks import in_child, unforked
+from rune_core.forks import import_http, in_child, unforked
 from rune_core.instance import instance_id
 from rune_core.server_answer import Answer
 from rune_core.server_fault import said, status_error, transport_error
@@ -245,6 +245,7 @@ class Connection:
         with unforked(), self._lock:
             self._refuse_when_closed()
             if self._client is None:
+                import_http()
                 import httpx
 
                 self._client = httpx.Client(**self._client_settings())

@@ -7,6 +7,7 @@ importing is never finished there, so a fork waits for what our threads do insid
 
 from __future__ import annotations
 
+import codecs
 import os
 import threading
 import weakref
@@ -47,6 +48,14 @@ def unforked() -> Iterator[None]:
     """
     with _busy:
         yield
+
+
+def import_http() -> None:
+    """Import what requests need, now: to be called inside ``unforked()``."""
+    import httpx  # noqa: F401
+
+    # The first look-up of a host would import it otherwise.
+    codecs.lookup("idna")
 
 
 def in_child(method: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ from rune_core.errors import (
     ServerUnreachableError,
 )
 from rune_core.failure import describe
-from rune_core.forks import unforked
+from rune_core.forks import import_http, unforked
 from rune_core.queue.breaker import Breaker
 from rune_core.queue.delivery import MAX_BODY, Outcome, post
 from rune_core.queue.limits import RateLimits
@@ -180,7 +180,7 @@ class Sender:
         try:
             with unforked():
                 # Nobody may fork while these are half done: see forks.
-                import httpx  # noqa: F401
+                import_http()
                 import tenacity  # noqa: F401
         except ImportError as error:
             _log.error("events cannot be sent: %s", describe(error))

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rune_core.forks import in_child, unforked
+from rune_core.forks import import_http, in_child, unforked
 from rune_core.version import VERSION
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class JudgeClient:
             if self._closed:
                 raise JudgeFailedError("closed on our side")
             if self._client is None:
+                import_http()
                 import httpx
 
                 self._client = httpx.Client(**self._options())

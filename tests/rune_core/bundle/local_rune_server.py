@@ -259,7 +259,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self, fault: object) -> None:
         self.close_connection = True
         if isinstance(fault, tuple):
-            self._answer(*fault)
+            status, headers, body = fault
+            # Unsaid, a client may send its next request before it notices.
+            self._answer(status, {"Connection": "close", **headers}, body)
         elif fault == "hang":
             deadline = time.monotonic() + 30
             while not self.server.ended and time.monotonic() < deadline:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from agents import Agent, Runner, RunState, function_tool, set_tracing_disabled
 from agents.mcp import MCPServer
-from agents.testing import ScriptedModel, assistant_message, function_call
+from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 
 from rune_core import Shield, ShieldConfig
 from rune_core.testing import shield_for_tests
@@ -179,6 +179,25 @@ async def test_a_run_resumed_in_another_process(kind: str) -> None:
             state.approve(state.get_interruptions()[0])
             assert (await run(agent, state)).final_output == "Done."
             assert server.sent == sent
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_call_without_arguments(streams: bool) -> None:
+    """Where the arguments are no JSON, the SDK asks the user whatever a setting would say."""
+    empty = ModelStep([function_call("send_email", "", call_id="call_0")])
+    for policy, questions in (('version: "1.0"\nrules: []\n', 0), (ASKING, 1)):
+        with Shield(policy=policy) as shield:
+            server = Post(CLEAN)
+            model = ScriptedModel([empty, [assistant_message("Done.")]])
+            agent = shield_agent(Agent(name="desk", model=model, mcp_servers=[server]), shield)
+            result = await run(agent, WISH, streams)
+            assert len(result.interruptions) == questions
+            if questions:
+                state = result.to_state()
+                state.approve(result.interruptions[0])
+                result = await run(agent, state, streams)
+            assert result.final_output == "Done."
+            assert server.sent == [{}]
 
 
 async def test_the_servers_own_question_stays() -> None:

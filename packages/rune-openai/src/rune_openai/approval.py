@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rune_core.action import Action
 
 if TYPE_CHECKING:
+    from agents import FunctionTool
+
     from rune_openai.guard import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Approvable:
+    """A guarded tool that an agent offers to a model, and that may put an ``ask`` to the user.
+
+    Attributes:
+        name: The tool's own name. It may be offered under another one.
+        decided_as: The name that decisions on its calls are kept under.
+        tool: Where the question is put, if it is not there anyway.
+        approval: What puts it.
+    """
+
+    name: str
+    decided_as: str
+    tool: Any = None
+    approval: Any = None
+
+    @classmethod
+    def of(cls, tool: FunctionTool) -> Approvable | None:
+        """How a tool is guarded; None if it is not. Tells it that a guarded model knows of it."""
+        invoker: Any = tool.on_invoke_tool
+        if hasattr(invoker, "rune_guard"):
+            invoker.offered = True
+            return cls(tool.name, tool.name)
+        approval = getattr(tool, _APPROVAL, None) or tool.needs_approval
+        if not isinstance(approval, Approval):
+            return None
+        # A setting that has to be asked stops calls whose arguments are no JSON, such as an empty
+        # text: it is there only when there is something to ask.
+        setattr(tool, _APPROVAL, approval)
+        tool.needs_approval = approval.own
+        return cls(approval.original.name, approval.decided_as, tool, approval)
+
+    def ask(self) -> None:
+        """A person has to approve of a call."""
+        if self.tool is not None:
+            self.tool.needs_approval = self.approval
+
+
+_APPROVAL = "_rune_approval"
 
 
 class Approval:
@@ -25,7 +69,7 @@ class Approval:
         self.rune_guard = guard
         self.original = original
         self.decided_as: str = name or original.name
-        self._own = own
+        self.own = own
 
     def __eq__(self, other: object) -> bool:
         """Two guarded copies of one tool are equal, as the SDK's own copies are."""
@@ -35,7 +79,7 @@ class Approval:
         return hash((type(self), self.original.name))
 
     async def __call__(self, context: Any, args: dict[str, Any], call_id: str) -> bool:
-        tool, guard, own = self.original, self.rune_guard, self._own
+        tool, guard, own = self.original, self.rune_guard, self.own
         if callable(own):
             asks = own(context, args, call_id)
             own = (await asks) if inspect.isawaitable(asks) else asks

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from rune_core.adapters.walk import Check
     from rune_core.guarded import GuardedValue
+    from rune_openai.approval import Approvable
 
 _NO_ID = "__fake_id__"  # what the Agents SDK writes where a provider gave no id
 _REMEMBERED = 8192
@@ -75,16 +76,15 @@ class Guard(AdapterGuard):
     Attributes:
         framework: What calls: ``openai`` or ``openai-agents``.
         passed: Kinds of content that went through unread, such as images, and how often.
-        approvable: Tools of the running agent that put an ``ask`` to the user themselves: under
-            the names that they are offered by, the name that decisions on their calls are kept
-            under and their own.
+        approvable: Tools of the running agent that put an ``ask`` to the user themselves, by the
+            names that they are offered under.
     """
 
     framework: str = "openai"
     adapter: ClassVar[str] = ADAPTER
     keeps_every_text: ClassVar[bool] = False
     passed: Counter[str] = field(init=False, compare=False, repr=False)
-    approvable: ContextVar[Mapping[str, tuple[str, str]]] = field(
+    approvable: ContextVar[Mapping[str, Approvable]] = field(
         default_factory=lambda: ContextVar("rune_openai_approvable", default=MappingProxyType({})),
         compare=False,
         repr=False,
@@ -208,18 +208,20 @@ class Guard(AdapterGuard):
             return await super()._aask(check, session)
         if approvable is None:
             return (await self._adecide(check, session))[0]
-        decided_as, own_name = approvable
         guarded, asks = await self._adecide(check, session)
-        if own_name != check.tool and not guarded.stopped:
+        if approvable.name != check.tool and not guarded.stopped:
             # A policy may name the tool either way.
-            under = replace(check, tool=own_name, value=guarded.args_to_use)
+            under = replace(check, tool=approvable.name, value=guarded.args_to_use)
             again, asks_again = await self._adecide(under, session)
             guarded, asks = (
                 again if again.stopped or again.redacted else guarded,
                 asks or asks_again,
             )
-        if not guarded.stopped:
-            self.decided(decided_as, guarded.args_to_use, session, asks=asks)
+        if guarded.stopped:
+            return guarded
+        self.decided(approvable.decided_as, guarded.args_to_use, session, asks=asks)
+        if asks:
+            approvable.ask()
         return guarded
 
     async def _adecide(self, check: Check, session: Session) -> tuple[GuardedCall, bool]:

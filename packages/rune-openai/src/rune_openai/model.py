@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rune_core.adapters.walk import Stopped, Walk, each
 from rune_core.errors import ShieldBlockedError, UnguardableError
 from rune_openai.answer import Answer, over_item
-from rune_openai.approval import Approval
+from rune_openai.approval import Approvable
 from rune_openai.ids import ids_of_items, said_in
 from rune_openai.proxy import Proxy, guard_of
 from rune_openai.refusal import response_events, response_to
@@ -240,23 +240,10 @@ def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) ->
     )
 
 
-def _approvable(tools: list[Any]) -> dict[str, tuple[str, str]]:
-    """Guarded tools among those that are offered; see ``Guard.approvable``.
-
-    Tells them that a guarded model knows of them.
-    """
-    found = {}
-    for tool in tools:
-        if not isinstance(tool, FunctionTool):
-            continue
-        invoker: Any = tool.on_invoke_tool
-        if hasattr(invoker, "rune_guard"):
-            invoker.offered = True
-            found[tool.name] = (tool.name, tool.name)
-        elif isinstance(tool.needs_approval, Approval):
-            approval = tool.needs_approval
-            found[tool.name] = (approval.decided_as, approval.original.name)
-    return found
+def _approvable(tools: list[Any]) -> dict[str, Approvable]:
+    """Guarded tools among those that are offered, by the names that they are offered under."""
+    functions = [tool for tool in tools if isinstance(tool, FunctionTool)]
+    return {tool.name: known for tool in functions if (known := Approvable.of(tool)) is not None}
 
 
 def _over_request(items: Any, tools: list[Any], guard: Guard) -> Walk[tuple[Any, list[Any]]]:

@@ -71,8 +71,9 @@ def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}-{uuid4().hex}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(f"{text}\n")
+        # Bytes: an encoding would be imported here, and a fork leave it half imported.
+        with os.fdopen(handle, "wb") as file:
+            file.write(f"{text}\n".encode())
         _place(draft, path)
     finally:
         draft.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from rune_core.bundle.status import (
     encode,
 )
 from rune_core.errors import ServerError
+from rune_core.forks import unforked
 from rune_core.version import VERSION
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class StatusReporter:
             Seconds after which to call again, when a change has to wait; else None.
         """
         try:
-            status = self._build()
+            with unforked():
+                # Parts of the Shield are imported when they are looked at.
+                status = self._build()
             # How full the queue is changes all the time and is no news.
             gist = msgspec.json.encode(msgspec.structs.replace(status, queue=QueueEntry()))
             since = time.monotonic() - self._told_at

@@ -314,7 +314,8 @@ class PolicySync:
         self._update(error=why)
 
     def _listen(self) -> None:
-        from rune_core.bundle.push import PushListener
+        with unforked():
+            from rune_core.bundle.push import PushListener
 
         listener = PushListener(
             self._connection, self.wake, lambda is_open: self._update(pushed=is_open)

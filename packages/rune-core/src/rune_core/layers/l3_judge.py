@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from rune_core.forks import unforked
 from rune_core.layers.judge.settings import JudgeSettings
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class JudgeLayer:
         if self.settings is None:
             return None
         if self._judge is None:
-            with self._lock:
+            # The lock comes second: a fork waits for unforked(), and must not find the lock held.
+            with unforked(), self._lock:
                 if self._judge is None:
                     from rune_core.layers.judge.judge import Judge
 

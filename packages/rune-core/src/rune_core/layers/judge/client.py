@@ -96,8 +96,10 @@ class JudgeClient:
         Raises:
             JudgeFailedError: No answer came; JudgeTimeoutError when the time was up.
         """
-        import httpx
-        import tenacity
+        with unforked():
+            import_http()
+            import httpx
+            import tenacity
 
         deadline = time.monotonic() + seconds
         client = self._pooled()
@@ -117,8 +119,10 @@ class JudgeClient:
 
         The connection is closed with the question: a loop may end at any time.
         """
-        import httpx
-        import tenacity
+        with unforked():
+            import_http()
+            import httpx
+            import tenacity
 
         deadline = time.monotonic() + seconds
         try:
@@ -156,7 +160,6 @@ class JudgeClient:
             if self._closed:
                 raise JudgeFailedError("closed on our side")
             if self._client is None:
-                import_http()
                 import httpx
 
                 self._client = httpx.Client(**self._options())

@@ -136,3 +136,8 @@ def test_the_documentation_lists_every_setting_as_it_is():
             f"| `{item.name}` | `{variable_for(item.name)}` | {shown} | {item.metadata['doc']} |"
         )
     assert rows == expected
+
+
+def test_settings_handed_over_in_the_place_of_the_key_are_told():
+    with pytest.raises(ConfigError, match=r"Shield\(config="):
+        Shield(ShieldConfig(events_enabled=False))

@@ -80,12 +80,13 @@ keyed_hash = KeyedHash()
 """Under the random key of this process."""
 
 
-_cache_keyed = hashlib.blake2b(digest_size=16, key=_PROCESS_KEY).copy
+cache_hash = hashlib.blake2b(digest_size=16, key=_PROCESS_KEY).copy
+"""A new hash under the key of ``cache_digest``, for what comes in pieces."""
 
 
 def cache_digest(text: str) -> bytes:
     """16 bytes that stand for a text in this process; keyed, so they mean nothing outside."""
-    value = _cache_keyed()
+    value = cache_hash()
     value.update(text.encode("utf-8", "surrogatepass"))
     return value.digest()
 

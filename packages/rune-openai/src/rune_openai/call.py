@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from rune_core.adapters.walk import Check, Stopped, Walk
 from rune_openai.answer import Answer, over_answer
 from rune_openai.chat_stream import ChatStream
-from rune_openai.ids import said_in
 from rune_openai.refusal import refusal
 from rune_openai.response_stream import ResponseStream
 from rune_openai.sse import EventReader, written
@@ -34,6 +33,7 @@ class Call:
         session: The run it belongs to.
         path: Where it goes.
         body: What is sent.
+        said: Stands for what it tells the model, see ``Conversation``.
         managed: True when a guarded client made the request: it raises what is stopped, where the
             transport would have it retried.
         refused: Why it may not be sent, when it is answered here.
@@ -44,6 +44,7 @@ class Call:
     session: Session
     path: str = ""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    said: bytes = b""
     managed: bool = False
     refused: Stopped | None = None
     stopped: Stopped | None = None
@@ -70,7 +71,7 @@ class Call:
 
     def belongs(self, answer: Answer) -> None:
         """Let later requests that name this answer find its session."""
-        self.guard.belongs(answer.ids, self.session, said_in(self.body))
+        self.guard.belongs(answer.ids, self.session, self.said)
 
     def refusal(self, stop: Stopped) -> bytes | Any:
         """The answer in place of the server's."""

@@ -260,7 +260,7 @@ class ChatStream:
         return sent, used
 
     def _text_id(self, state: _Choice) -> str | None:
-        # The same as request.answer_id() of the whole text.
+        # The same as ids.answer_id() of the whole text.
         return f"text:{state.said.hexdigest()}" if state.length >= 40 else None
 
 

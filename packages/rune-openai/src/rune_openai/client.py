@@ -19,7 +19,7 @@ from rune_core.errors import UnguardableError
 from rune_openai.call import Call, current_call
 from rune_openai.errors import OpenAIBlockedError
 from rune_openai.guard import Guard, guard_for
-from rune_openai.ids import ids_of
+from rune_openai.ids import Conversation
 from rune_openai.refusal import answerable
 from rune_openai.request import over_request
 from rune_openai.transport import guarded_http
@@ -206,8 +206,9 @@ def _drop_in(made: type[_C]) -> type[_C]:
 
 def _begun(guard: Guard, options: Any) -> Call:
     body = _body(options)
-    session = guard.session(ids_of(body))
-    return Call(guard, session, str(options.url).partition("?")[0], body, managed=True)
+    conversation = Conversation(body)
+    session, path = guard.session(conversation.ids()), str(options.url).partition("?")[0]
+    return Call(guard, session, path, body, conversation.said, managed=True)
 
 
 def _refuse(call: Call, stop: Stopped) -> None:

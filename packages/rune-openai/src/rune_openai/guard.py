@@ -143,7 +143,7 @@ class Guard(AdapterGuard):
         Args:
             ids: Those in an answer.
             session: Where it was given.
-            said: Stands for what was said before it, see ``said_in``.
+            said: Stands for what was said before it, see ``Conversation``.
         """
         # Ids of a stream repeat in every chunk.
         for known in dict.fromkeys(ids):

@@ -11,60 +11,50 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rune_core.ids import cache_digest
+from rune_core.ids import cache_hash
 
 _TELLING = 40  # shorter answers ("Yes.") are given in many conversations
-_START = b""
 
 
-def ids_of(body: Any) -> Iterator[str | None]:
-    """Ids in the body of a request, the most telling first."""
-    if not isinstance(body, Mapping):
-        return
-    yield body.get("previous_response_id")
-    conversation = body.get("conversation")
-    yield conversation.get("id") if isinstance(conversation, Mapping) else conversation
-    for key in ("messages", "input"):
-        yield from ids_of_items(body.get(key))
-
-
-def ids_of_items(items: Any) -> Iterator[str | None]:
-    """Ids in messages or input items: those with what was said before them, then those alone.
-
-    Each newest first.
-    """
-    if not isinstance(items, list):
-        return
-    alone: list[str] = []
-    placed: list[str] = []
-    said = _START
-    for item in items:
-        known, told = [one for one in _ids_in(item) if isinstance(one, str)], _told(item)
-        alone += known
-        if told is None:
-            placed += (placed_id(one, said) for one in known)
-        else:
-            said = _link(said, told)
-    yield from reversed(placed)
-    yield from reversed(alone)
-
-
-def said_in(given: Any) -> bytes:
-    """Stands for what a model is told: by users and by tools, not by system prompts or itself.
+class Conversation:
+    """What a request tells of its run, read once from the first message to the last.
 
     Args:
         given: The body of a request, messages or input items, or a text.
     """
-    if isinstance(given, Mapping):
-        given = given.get("messages") or given.get("input")
-    if isinstance(given, str):
-        given = [{"role": "user", "content": given}]
-    said = _START
-    for item in given if isinstance(given, list) else ():
-        told = _told(item)
-        if told is not None:
-            said = _link(said, told)
-    return said
+
+    def __init__(self, given: Any) -> None:
+        self._body = given if isinstance(given, Mapping) else {}
+        if isinstance(given, Mapping):
+            given = given.get("messages") or given.get("input")
+        if isinstance(given, str):
+            given = [{"role": "user", "content": given}]
+        items = given if isinstance(given, list) else []
+        self._items = [item for item in items if isinstance(item, Mapping)]
+        # What is not told to the model, with a hash of all that was told before.
+        self._placed: list[tuple[Mapping[str, Any], hashlib.blake2b]] = []
+        said = cache_hash()
+        for item in self._items:
+            told = _told(item)
+            if told is None:
+                self._placed.append((item, said.copy()))
+            else:
+                data = told.encode("utf-8", "surrogatepass")
+                said.update(b"%d:" % len(data) + data)
+        self.said = said.digest()
+        """Stands for what the model is told: by users and by tools, not by system prompts or
+        itself."""
+
+    def ids(self) -> Iterator[str | None]:
+        """Ids by which the run may be known: the most telling first, newest first."""
+        yield self._body.get("previous_response_id")
+        conversation = self._body.get("conversation")
+        yield conversation.get("id") if isinstance(conversation, Mapping) else conversation
+        for item, said in reversed(self._placed):
+            digest = said.digest()
+            yield from (placed_id(known, digest) for known in _ids_in(item))
+        for item in reversed(self._items):
+            yield from _ids_in(item)
 
 
 def placed_id(known: str, said: bytes) -> str:
@@ -82,25 +72,22 @@ def answer_id(content: Any) -> str | None:
     return f"text:{hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _ids_in(item: Any) -> Iterator[str | None]:
-    if isinstance(item, Mapping):
-        yield item.get("call_id")
-        yield item.get("tool_call_id")
-        yield item.get("id") if item.get("type") != "item_reference" else None
-        for call in item.get("tool_calls") or ():
-            if isinstance(call, Mapping):
-                yield call.get("id")
-        if item.get("role") == "assistant" and item.get("content"):
-            yield answer_id(item["content"])
+def _ids_in(item: Mapping[str, Any]) -> Iterator[str]:
+    found = [item.get("call_id"), item.get("tool_call_id")]
+    if item.get("type") != "item_reference":
+        found.append(item.get("id"))
+    found += [call.get("id") for call in item.get("tool_calls") or () if isinstance(call, Mapping)]
+    if item.get("role") == "assistant" and item.get("content"):
+        found.append(answer_id(item["content"]))
+    return (known for known in found if isinstance(known, str))
 
 
-def _told(item: Any) -> str | None:
+def _told(item: Mapping[str, Any]) -> str | None:
     """What an item tells the model; None for system prompts and its own words."""
-    if not isinstance(item, Mapping):
-        return None
-    if item.get("role") in ("user", "tool", "function"):
-        return f"{item['role']} {_text(item.get('content'))}"
-    if str(item.get("type")).endswith("_output"):
+    role = item.get("role")
+    if role in ("user", "tool", "function"):
+        return f"{role} {_text(item.get('content'))}"
+    if role is None and str(item.get("type")).endswith("_output"):
         return f"tool {_text(item.get('output'))}"
     return None
 
@@ -117,7 +104,3 @@ def _text(content: Any) -> str:
             for part in content
         )
     return json.dumps(content, sort_keys=True, default=repr)
-
-
-def _link(before: bytes, told: str) -> bytes:
-    return cache_digest(f"{before.hex()}\n{told}")

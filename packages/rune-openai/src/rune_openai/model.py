@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import aclosing
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from agents import AgentsException, FunctionTool, Model, ModelProvider, MultiProvider
@@ -17,7 +18,7 @@ from rune_core.adapters.walk import Stopped, Walk, each
 from rune_core.errors import ShieldBlockedError, UnguardableError
 from rune_openai.answer import Answer, over_item
 from rune_openai.approval import Approvable
-from rune_openai.ids import ids_of_items, said_in
+from rune_openai.ids import Conversation
 from rune_openai.proxy import Proxy, guard_of
 from rune_openai.refusal import response_events, response_to
 from rune_openai.request import check_definition, over_input
@@ -67,7 +68,7 @@ class GuardedModel(Proxy):
             AgentsBlockedError: Something may not pass and ``on_block`` is ``raise``.
         """
         guard: Guard = self._rune_guard
-        session, said = _session(guard, input, kwargs), said_in(input)
+        session, said = _place(guard, input, kwargs)
         answer = _answer(guard, session, output_schema, handoffs)
         token = guard.approvable.set(_approvable(tools))
         try:
@@ -116,7 +117,7 @@ class GuardedModel(Proxy):
     ) -> AsyncIterator[Any]:
         """As ``agents.Model.stream_response``. See ``get_response``."""
         guard: Guard = self._rune_guard
-        session, said = _session(guard, input, kwargs), said_in(input)
+        session, said = _place(guard, input, kwargs)
         answer = _answer(guard, session, output_schema, handoffs)
         approvable = _approvable(tools)
         stream = ResponseStream(answer)
@@ -224,9 +225,11 @@ def guard_model(model: Any, guard: Guard, provider: ModelProvider | None = None)
     return cast("Model", GuardedModel(model, guard))
 
 
-def _session(guard: Guard, items: Any, kwargs: Mapping[str, Any]) -> Session:
+def _place(guard: Guard, items: Any, kwargs: Mapping[str, Any]) -> tuple[Session, bytes]:
+    """The session of a request, and what stands for all that it tells the model."""
+    conversation = Conversation(items)
     ids = [kwargs.get("previous_response_id"), kwargs.get("conversation_id")]
-    return guard.session([*ids, *ids_of_items(items)])
+    return guard.session(chain(ids, conversation.ids())), conversation.said
 
 
 def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) -> Answer:

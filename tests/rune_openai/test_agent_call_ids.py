@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agents import Agent, function_tool, set_tracing_disabled
+from agents import Agent, function_tool, set_trace_processors, set_tracing_disabled
 from agents.testing import ScriptedModel, assistant_message, function_call
 from hijack import CLEAN, MAIL, QUESTION, READ, SEND, WISH, run
 
@@ -73,8 +73,29 @@ async def test_runs_in_one_loop(shield: Shield, sent: list[str], streams: bool) 
     )
     assert MAIL not in sent
     assert len(hijacked.interruptions) == 1
-    # While that question is open, an equal call may be asked about too: never made unasked.
-    assert sent == [CLEAN] or len(honest.interruptions) == 1
+    # An equal call, which nobody has to be asked about.
+    assert sent == [CLEAN]
+    assert honest.final_output == "Done."
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("traced", [False, True])
+async def test_many_runs_of_one_question(
+    shield: Shield, sent: list[str], streams: bool, traced: bool
+) -> None:
+    """Where nothing differs but what a tool said, too: it was cut before the model was told."""
+    both = asyncio.Barrier(16)
+    set_trace_processors([])
+    set_tracing_disabled(not traced)
+    try:
+        done = await asyncio.gather(
+            *(run(agent_of(shield, MAIL, sent, both.wait), QUESTION, streams) for _ in range(8)),
+            *(run(agent_of(shield, CLEAN, sent, both.wait), WISH, streams) for _ in range(8)),
+        )
+    finally:
+        set_tracing_disabled(True)
+    assert [len(result.interruptions) for result in done] == [1] * 8 + [0] * 8
+    assert sent == [CLEAN] * 8
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -94,7 +115,8 @@ def test_runs_in_threads(shield: Shield, sent: list[str], streams: bool) -> None
         hijacked, honest = one.result(timeout=30), two.result(timeout=30)
     assert MAIL not in sent
     assert len(hijacked.interruptions) == 1
-    assert sent == [CLEAN] or len(honest.interruptions) == 1
+    assert sent == [CLEAN]
+    assert honest.final_output == "Done."
 
 
 async def test_a_question_is_not_lost_to_an_equal_call(shield: Shield, sent: list[str]) -> None:

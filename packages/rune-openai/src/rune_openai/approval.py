@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rune_core.action import Action
+from rune_openai.runs import ids_of_call
 
 if TYPE_CHECKING:
     from agents import FunctionTool
@@ -87,7 +88,7 @@ class Approval:
             return True
         if guard.shield.approval_handler is not None:
             return False
-        known = guard.known_session((call_id,))
+        known = guard.known_session(ids_of_call(call_id))
         decided = guard.was_decided(self.decided_as, args, known)
         if decided is None:
             # The model that asked for it is not guarded.

@@ -22,7 +22,7 @@ from rune_core.guarded import GuardedCall, guarded_call
 from rune_core.session.session import Session, current_session
 from rune_core.values import render
 from rune_openai.decisions import Decisions
-from rune_openai.ids import placed_id
+from rune_openai.ids import id_in_run, placed_id
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _NO_ID = "__fake_id__"  # what the Agents SDK writes where a provider gave no id
 _REMEMBERED = 8192
-_SESSIONS = 16384
+_SESSIONS = 32768
 
 ADAPTER = adapter_name("rune-openai")
 
@@ -137,19 +137,27 @@ class Guard(AdapterGuard):
                 return session
         return None
 
-    def belongs(self, ids: Iterable[str | None], session: Session, said: bytes) -> None:
+    def belongs(
+        self,
+        ids: Iterable[str | None],
+        session: Session,
+        said: bytes,
+        run: Iterable[str] = (),
+    ) -> None:
         """Remember that messages, calls or answers with these ids are part of a session.
 
         Args:
             ids: Those in an answer.
             session: Where it was given.
             said: Stands for what was said before it, see ``Conversation``.
+            run: What stands for the run, where the framework tells.
         """
         # Ids of a stream repeat in every chunk.
-        for known in dict.fromkeys(ids):
-            if known and known != _NO_ID:
-                self._sessions.claim(known, session)
-                self._sessions.claim(placed_id(known, said), session)
+        alone = {known for known in ids if known and known != _NO_ID}
+        placed = {placed_id(known, said) for known in alone}
+        of_run = {id_in_run(known, mark) for mark in run for known in alone}
+        for known in (*alone, *placed, *of_run):
+            self._sessions.claim(known, session)
 
     def asked_for(self, items: Iterable[Any], session: Session) -> None:
         """Remember the very objects that stand for calls in an answer: no other run has them."""
@@ -163,7 +171,9 @@ class Guard(AdapterGuard):
         known = None if item is None else self._items.get(id(item))
         if current_session.get() is None and known is not None and known[0]() is item:
             return known[1]
-        return self.known_session((getattr(context, "tool_call_id", None),))
+        from rune_openai.runs import ids_of_call
+
+        return self.known_session(ids_of_call(getattr(context, "tool_call_id", None)))
 
     @staticmethod
     def approved(context: Any) -> bool:

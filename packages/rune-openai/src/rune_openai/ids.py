@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from rune_core.ids import cache_hash
@@ -45,11 +45,18 @@ class Conversation:
         """Stands for what the model is told: by users and by tools, not by system prompts or
         itself."""
 
-    def ids(self) -> Iterator[str | None]:
-        """Ids by which the run may be known: the most telling first, newest first."""
+    def ids(self, run: Collection[str] = ()) -> Iterator[str | None]:
+        """Ids by which the run may be known: the most telling first, newest first.
+
+        Args:
+            run: What stands for the run, where the framework tells.
+        """
         yield self._body.get("previous_response_id")
         conversation = self._body.get("conversation")
         yield conversation.get("id") if isinstance(conversation, Mapping) else conversation
+        if run:
+            for item in reversed(self._items):
+                yield from (id_in_run(known, mark) for known in _ids_in(item) for mark in run)
         for item, said in reversed(self._placed):
             digest = said.digest()
             yield from (placed_id(known, digest) for known in _ids_in(item))
@@ -60,6 +67,11 @@ class Conversation:
 def placed_id(known: str, said: bytes) -> str:
     """An id in the answer to what was said."""
     return f"{said.hex()}:{known}"
+
+
+def id_in_run(known: str, mark: str) -> str:
+    """An id in an answer that was given in a run."""
+    return f"{mark}:{known}"
 
 
 def answer_id(content: Any) -> str | None:

@@ -23,6 +23,7 @@ from rune_openai.proxy import Proxy, guard_of
 from rune_openai.refusal import response_events, response_to
 from rune_openai.request import check_definition, over_input
 from rune_openai.response_stream import ResponseStream
+from rune_openai.runs import run_marks
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class GuardedModel(Proxy):
             guard.approvable.reset(token)
         answer.ids.append(response.response_id)
         answer.used(response.usage)
-        guard.belongs(answer.ids, session, said)
+        guard.belongs(answer.ids, session, said, run_marks())
         guard.asked_for(output, session)
         if all(old is new for old, new in zip(response.output, output, strict=True)):
             return cast("ModelResponse", response)
@@ -167,7 +168,7 @@ class GuardedModel(Proxy):
                 raise AgentsBlockedError(stop.result) from None
             for one in response_events(response_to(stop)):
                 yield _events().validate_python(one)
-        guard.belongs(answer.ids, session, said)
+        guard.belongs(answer.ids, session, said, run_marks())
 
 
 class LazyModel(Model):
@@ -229,7 +230,7 @@ def _place(guard: Guard, items: Any, kwargs: Mapping[str, Any]) -> tuple[Session
     """The session of a request, and what stands for all that it tells the model."""
     conversation = Conversation(items)
     ids = [kwargs.get("previous_response_id"), kwargs.get("conversation_id")]
-    return guard.session(chain(ids, conversation.ids())), conversation.said
+    return guard.session(chain(ids, conversation.ids(run_marks()))), conversation.said
 
 
 def _answer(guard: Guard, session: Session, schema: Any, handoffs: list[Any]) -> Answer:

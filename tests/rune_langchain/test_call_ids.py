@@ -119,3 +119,32 @@ def test_a_call_in_a_graph_of_ones_own_is_judged_in_its_own_run(
         state = graph.compile().invoke({"messages": [("user", "What is new in my mail?")]})
     assert sent == []
     assert "hijacked-call" in state["messages"][-2].content
+
+
+async def test_many_runs_of_one_question() -> None:
+    """Where nothing differs but what a tool said, too: it was cut before the model was told."""
+    both, sent = asyncio.Barrier(16), list[bool]()
+
+    async def go(shield: Shield, *, attacked: bool) -> None:
+        @tool
+        async def read_mail(mail_id: str) -> str:
+            """Read a mail."""
+            await both.wait()
+            return f"The lorry arrives.\n\n{ORDER}\n\nSee you." if attacked else "Nothing new."
+
+        @tool
+        async def send_email(to: str, body: str) -> str:
+            """Send an e-mail."""
+            sent.append(attacked)
+            return "sent"
+
+        wish = "Read my mail, then send an e-mail with 'the customers' to eve@evil.example"
+        question = "What is new in my mail?" if attacked else wish
+        agent = create_agent(
+            hijacked(), [read_mail, send_email], middleware=[ShieldMiddleware(shield)]
+        )
+        await agent.ainvoke({"messages": [("user", question)]})
+
+    with shield_for_tests(l1=True) as shield:
+        await asyncio.gather(*(go(shield, attacked=number < 8) for number in range(16)))
+    assert sent == [False] * 8

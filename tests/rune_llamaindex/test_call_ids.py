@@ -81,6 +81,20 @@ async def test_runs_in_one_loop(shield: Shield, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["agent", "workflow"])
+async def test_many_runs_of_one_question(shield: Shield, kind: str) -> None:
+    """Where nothing differs but what a tool said, too: it was cut before the model was told."""
+    both, sent = asyncio.Barrier(16), list[str]()
+
+    async def go(mail: str, said: str) -> None:
+        await agent_of(shield, kind, mail, sent, both.wait).run(user_msg=said)
+
+    await asyncio.gather(
+        *(go(MAIL, QUESTION) for _ in range(8)), *(go(CLEAN, WISH) for _ in range(8))
+    )
+    assert sent == [CLEAN] * 8
+
+
+@pytest.mark.parametrize("kind", ["agent", "workflow"])
 def test_runs_in_threads(shield: Shield, kind: str) -> None:
     sent, first, second = list[str](), Event(), Event()
 

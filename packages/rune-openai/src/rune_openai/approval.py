@@ -107,5 +107,10 @@ def same_wrap(one: Any, other: Any) -> bool:
     return (
         type(one) is type(other)
         and one.rune_guard == other.rune_guard
-        and one.original.on_invoke_tool == other.original.on_invoke_tool
+        and _function(one.original) == _function(other.original)
     )
+
+
+def _function(tool: Any) -> Any:
+    # A tool of an MCP server has none here.
+    return getattr(tool, "on_invoke_tool", tool)

@@ -118,6 +118,13 @@ async def test_a_call_is_counted_once() -> None:
         assert len(server.sent) == 1
 
 
+async def test_turns_crowd_out_no_session() -> None:
+    with Shield(config=ShieldConfig(max_sessions=4)) as shield:
+        mine = shield.open_session(session_id="mine")
+        await run(agent_of(shield, Post(CLEAN), *[READ] * 6), QUESTION)
+        assert shield.open_session(session_id="mine") is mine
+
+
 @pytest.mark.parametrize("prefix", [False, True])
 @pytest.mark.parametrize("streams", [False, True])
 async def test_a_question_interrupts_the_run(streams: bool, prefix: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
@@ -122,6 +122,11 @@ class Guard(AdapterGuard):
     def new_session(self) -> Session:
         """A session of a run that nothing is known of."""
         return self.shield.open_session(agent_id=self.agent_id, framework=self.framework)
+
+    @cached_property
+    def definitions_session(self) -> Session:
+        """Where definitions are looked at that a server lists: it is asked again at every turn."""
+        return self.new_session()
 
     def known_session(self, ids: Iterable[str | None] = ()) -> Session | None:
         """The session opened by hand, or else the one in which alone one of these ids was met.

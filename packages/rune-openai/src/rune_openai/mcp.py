@@ -43,7 +43,8 @@ class GuardedServer(Proxy):
         """The server's tools. One whose description may not pass is left out."""
         tools = await self._rune_inner.list_tools(*args, **kwargs)
         guard: Guard = self._rune_guard
-        return await guard.arun(_over_tools(tools), guard.session())
+        session = guard.known_session() or guard.definitions_session
+        return await guard.arun(_over_tools(tools), session)
 
     @property
     def tool_meta_resolver(self) -> Callable[[Any], Any]:

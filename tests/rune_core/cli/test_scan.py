@@ -167,6 +167,12 @@ def test_wrong_usage_exits_2_with_a_message_and_no_traceback(
     assert "Value error" not in result.output
 
 
+def test_stdin_can_be_read_once(rune: Invoke) -> None:
+    result = rune("scan", "-", "--file", "-")
+    assert result.exit_code == 2
+    assert "named twice" in result.stderr
+
+
 def test_a_policy_decides(rune: Invoke) -> None:
     Path("p.yaml").write_text(SECRET_POLICY)
     result = report(rune("scan", ATTACK, "-p", "p.yaml", "--format", "json"))

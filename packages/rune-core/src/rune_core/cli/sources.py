@@ -132,6 +132,8 @@ def collect(
         if not _exists(str(path)):
             raise CliError(f"no such file or folder: {path}")
         paths.append(path)
+    if sum(item.name == STDIN for item in items) > 1:
+        raise CliError("- stands for stdin and is named twice; it can be read once")
     for path in paths:
         if path.is_dir():
             items += _walk(path, include, exclude, leave_out)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -194,6 +194,15 @@ def test_a_missing_demo_says_what_to_do(state: str, way_out: bytes) -> None:
     assert way_out in done.stderr
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes started here are, though whoever runs the tests in the background is not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_no_traceback() -> None:
     command = [sys.executable, "-m", "rune_core.cli", "scan", "-"]
     with subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,3 +46,12 @@ def logging_as_it_was() -> Iterator[None]:
     for each, level, handlers, propagate in was:
         each.setLevel(level)
         each.handlers[:], each.propagate, each.disabled = handlers, propagate, False
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C works, here and in processes that are started, though a shell starts jobs in the
+    background without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

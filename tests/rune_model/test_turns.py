@@ -95,6 +95,7 @@ def test_a_fault_inside_gives_the_place_back() -> None:
         pass
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_in_the_line_leaves_no_hole() -> None:
     turns, go_on, inside = Turns(1), Event(), Event()
 

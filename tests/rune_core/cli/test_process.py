@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -192,14 +192,6 @@ def test_a_missing_demo_says_what_to_do(state: str, way_out: bytes) -> None:
     )
     assert done.returncode == 2
     assert way_out in done.stderr
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Processes started here are, though whoever runs the tests in the background is not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

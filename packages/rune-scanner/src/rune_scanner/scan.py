@@ -13,28 +13,33 @@ from rune_scanner.errors import ScannerError
 from rune_scanner.finding import Finding, Span, Surface, Threat
 from rune_scanner.match import Match, compile_engine, default_engine
 from rune_scanner.mention import SAID_OF, Mentions
+from rune_scanner.negation import is_forbidden, is_guarded_against
 from rune_scanner.rules import patterns
 from rune_scanner.rules.load import RuleSet, builtin_rules
 from rune_scanner.rules.schema import Form, Rule
 from rune_scanner.validators import VALIDATORS
 from rune_scanner.views import Limits, View, build_views
 
-_HIDING_WEIGHS: Final = frozenset(
+# What an agent may be told to do, or not to. A jailbreak says what somebody is like, and "you do
+# not care about ethics" does too.
+_ORDERED: Final = frozenset(
     (
         Threat.PROMPT_INJECTION,
-        Threat.JAILBREAK,
         Threat.SYSTEM_PROMPT_LEAK,
         Threat.TOOL_MANIPULATION,
         Threat.PRIVILEGE_ESCALATION,
         Threat.DATA_EXFILTRATION,
     )
 )
+_HIDING_WEIGHS: Final = _ORDERED | {Threat.JAILBREAK}
 
 # An attack between quotation marks in what a person wrote is talked about more often than meant.
 # Tool results are left out: in JSON every text stands between quotation marks.
 _QUOTING: Final = frozenset((Surface.DOCUMENT, Surface.INPUT))
 _QUOTED_CONFIDENCE: Final = 0.6
 _MENTIONED_CONFIDENCE: Final = 0.55
+# Nobody is told to do what a text forbids or guards against: a hint.
+_FORBIDDEN_CONFIDENCE: Final = 0.45
 _OPENING: Final = ('"', "'", "`", "\u201c", "\u2018", "\u00ab", "\u201e", "\u300c")
 _CLOSING: Final = re.compile('[^\n"`\u201d\u2019\u00bb\u300d]{0,60}["\'`\u201d\u2019\u00bb\u300d]')
 
@@ -198,7 +203,12 @@ class _CompiledRules:
                 count += 1
                 cover.add(span)
                 most = 1.0
-                if view.hidden:
+                if rule.threat in _ORDERED and (
+                    is_forbidden(text, match.start, match.end, checked.language)
+                    or is_guarded_against(text, match.start, match.end)
+                ):
+                    most = _FORBIDDEN_CONFIDENCE
+                elif view.hidden:
                     if mentions.hold_hidden(rule.threat, span, view.name):
                         most = _MENTIONED_CONFIDENCE
                 elif mentions.hold(rule.threat, span):
@@ -217,6 +227,7 @@ class _CheckedRule:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.language = rule.id.rpartition("-")[2]
         self._validators = [VALIDATORS[name] for name in rule.validators]
         self._exclude = (
             re.compile("|".join(f"(?:{pattern})" for pattern in rule.exclude), patterns.FLAGS)

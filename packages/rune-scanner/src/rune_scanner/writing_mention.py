@@ -34,7 +34,8 @@ _LABEL: Final = re.compile(
 )
 _AGENT: Final = (
     r"(?:it|them|him|her|(?:the|an?|any|your|their|its|our|another|other) (?:[a-z-]{1,14} ){0,2}"
-    r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool)"
+    r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool|experts?"
+    r"|applications?|apps?|copilots?)"
     r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
 )
 # The name of an attack stands inside a sentence, and words or the end of a question follow it.
@@ -74,17 +75,44 @@ _AS_EXAMPLE: Final = re.compile(
 _CODE_OPENS: Final = re.compile(r"<(?:code|pre|kbd|samp)\b[^<>]{0,60}>[^<]{0,100}\Z", re.IGNORECASE)
 _CODE_CLOSES: Final = re.compile(r"[^<]{0,400}</(?:code|pre|kbd|samp)>", re.IGNORECASE)
 # What somebody else tells somebody else to do. Not "I want you to", nor "tell the model to".
+_MAKES: Final = (
+    r"(?:allow|ask|caus|coax|coerc|command|compel|convinc|deceiv|direct|encourag|fool|forc|get|induc"
+    r"|instruct|lead|manipulat|mislead|nudg|order|persuad|push|tell|tempt|trick|urg)"
+)
+_MADE: Final = (
+    r"(?:allowed|asked|caused|coaxed|coerced|commanded|compelled|convinced|deceived|directed"
+    r"|encouraged|fooled|forced|got|induced|instructed|led|manipulated|misled|nudged|ordered"
+    r"|persuaded|pushed|told|tempted|tricked|urged)"
+)
 _REPORTED: Final = re.compile(
-    r"(?:\b(?:(?:tell|ask|instruct|order|command|direct|convinc|persuad|forc|caus|lead|get)(?:ing|e?s)"
-    r"|told|asked|instructed|ordered|convinced|persuaded|forced|caused|tricked|led|got"
-    r"|(?:who|they|users?|attackers?|can|could|may|might|to) (?:ask|tell|instruct|order|get|trick"
-    r"|force|convince|cause)) " + _AGENT + r" to"
+    rf"(?:\b(?:{_MAKES}(?:t?ing|e?s)|{_MADE}"
+    rf"|(?:who|that|which|they|users?|attackers?|attacks?|injections?|can|could|may|might|will|would"
+    rf"|to|or) {_MAKES}e?) {_AGENT} (?:to|into)"
+    rf"|\b(?:to make|makes|making|made|to have|lets|letting) {_AGENT}"
+    r"|\b(?:some|many|most|such|these|larger|smaller) (?:models|llms|agents|assistants|chatbots)"
+    r" (?:will|can|could|may|might|would)(?: [a-z]{2,9}ly)?"
     r"|\b(?:if|when|whenever|once) [^.!?\n]{1,60} (?:asks?|tells?|instructs?|orders?|wants?)"
     r" (?:you|it) to"
     r"|\b(?:said|says|tries|trying|tried|attempts?|attempting|attempted|designed|crafted|intended"
-    r"|commands?|prompts|payloads?|requests) to) $",
+    r"|commands?|prompts|payloads?|requests) to)"
+    # Verbs that it is joined to: "to ignore or override its …".
+    r"(?: [a-z-]{2,20}(?: [a-z'\u2019-]{1,16}){0,3},? (?:and|or)(?: then)?)? $",
     re.IGNORECASE,
 )
+# "Instructions such as: ignore …, and …", without quotation marks.
+_SUCH_AS: Final = re.compile(
+    r"\b(?:attacks?|attempts?|commands?|injections?|instructions?|orders|payloads?|phrases?|prompts?"
+    r"|requests?|sentences|strings|text|wording),? (?:such as|like|e\.g\.,?|for example|including):? $",
+    re.IGNORECASE,
+)
+_FOLLOWS_ON: Final = re.compile(
+    r"\b(?:to|into|and|or|then|as|like|including|example|e\.g\.|will|can|could|may|might|would|\w{2,9}ly"
+    rf"|{_AGENT}),?:? \Z",
+    re.IGNORECASE,
+)
+_SUBTITLE: Final = re.compile(r"[*_\"'\u201d\u2019]{0,3}: ([^\n]{4,80})")
+# Prose is broken into lines; an empty line ends more than a line.
+_SPACE: Final = re.compile(r"[ \t]{0,8}\n[ \t>]{0,8}(?=[^\s>]|\Z)|[ \t]{2,8}")
 
 
 class WritingMentions:
@@ -121,6 +149,7 @@ class WritingMentions:
             or self._is_in_code(start, end)
             or self._is_reported(start, end)
             or self._is_named(start, end)
+            or self._is_title(start, end)
         )
 
     def _is_in_comment(self, at: int) -> bool:
@@ -198,6 +227,9 @@ class WritingMentions:
             )
         if _ITEM.match(text, low, start) is None:
             return False
+        row = text[low:start]
+        if "|" in row and speaks_of_attacks(row[: row.rfind("|")].lower(), self._more):
+            return True  # the cells before it say what it is
         for _ in range(_ITEMS):
             if not low:
                 return False
@@ -227,6 +259,12 @@ class WritingMentions:
             return False
         return speaks_of_attacks_around(text, start, end, self._more)
 
+    def _is_title(self, start: int, end: int) -> bool:
+        """Whether it is a title, whose second part says that it is about attacks."""
+        text = self._text
+        found = _SUBTITLE.match(text, end) if text[start:end].istitle() else None
+        return found is not None and speaks_of_attacks(found[1].lower(), self._more)
+
     def _is_emphasised(self, start: int, end: int) -> bool:
         """Whether it is set in italics or bold as an example, in a sentence about attacks."""
         text = self._text
@@ -246,9 +284,11 @@ class WritingMentions:
 
     def _is_reported(self, start: int, end: int) -> bool:
         """Whether the sentence tells what somebody asks of an agent, in a text about attacks."""
-        before = self._text[max(0, start - _TOLD_BY) : start]
-        # Most matches do not follow on "to", and that is quick to see.
-        if not before.endswith((" to ", " TO ")) or _REPORTED.search(before) is None:
+        before = _SPACE.sub(" ", self._text[max(0, start - _TOLD_BY) : start])
+        # Most matches follow on nothing of the kind, and that is quick to see.
+        if _FOLLOWS_ON.search(before) is None or not (
+            _REPORTED.search(before) or _SUCH_AS.search(before)
+        ):
             return False
         return (
             speaks_of_attacks_around(self._text, start, end, self._more) or self._is_about_attacks()

@@ -10,12 +10,15 @@ argument that is no command, behind other words of its line, without a sign that
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
+from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rune_scanner.json_strings import decode
 from rune_scanner.quotations import Quotations
+from rune_scanner.shell import Effect, Script, ShellSyntaxError, effect_of, parse
 from rune_scanner.talk import (
     IN_CALLS,
     function_words,
@@ -37,6 +40,7 @@ _SENTENCE: Final = 2
 _PIECE: Final = 512
 _SEARCHED: Final = 200
 _MARKUP: Final = 16
+_READ_AS_SHELL: Final = 40_000
 
 _RUNS: Final = re.compile(
     r"(?:\b(?:ba|z|da|k|c|a)?sh|cmd(?:\.exe)?|powershell|python\d?|perl|ruby|node|php)\b[^\n]{0,40}"
@@ -145,6 +149,8 @@ class _Argument(NamedTuple):
     start: int
     end: int
     name: str
+    escaped: int = 1
+    """How many times JSON escapes it: twice in JSON that is itself a string."""
 
 
 class _Page(NamedTuple):
@@ -155,6 +161,13 @@ class _Page(NamedTuple):
     is_shell: bool
 
 
+class _Command(NamedTuple):
+    """An argument that a shell can read."""
+
+    script: Script
+    places: list[int]
+
+
 class CallMentions:
     """Where a call's arguments, as JSON, mention payloads rather than run them.
 
@@ -162,7 +175,16 @@ class CallMentions:
         text: The arguments.
     """
 
-    __slots__ = ("_arguments", "_literals", "_pages", "_quotations", "_runners", "_said", "_text")
+    __slots__ = (
+        "_arguments",
+        "_commands",
+        "_literals",
+        "_pages",
+        "_quotations",
+        "_runners",
+        "_said",
+        "_text",
+    )
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -173,9 +195,15 @@ class CallMentions:
         self._pages: dict[int, _Page] = {}
         self._arguments: list[_Argument] | None = None
         self._literals: dict[int, bool] = {}
+        self._commands: dict[int, _Command | None] = {}
 
     def hold(self, start: int, end: int) -> bool:
         """Whether the match from ``start`` to ``end`` is only mentioned."""
+        effect = self._effect(start, end)
+        if effect is Effect.SHOWN:
+            return True
+        if effect is Effect.RUNS:
+            return False
         bounds = self._quotations.inline(start, end)
         if bounds is not None:
             said = self._said.get(bounds)
@@ -189,6 +217,35 @@ class CallMentions:
             start, end
         )
 
+    def _effect(self, start: int, end: int) -> Effect | None:
+        """What a shell does with it; None where no shell gets it, or none can read it."""
+        argument = self._argument(start)
+        if argument is None or end > argument.end:
+            return None
+        named = argument.name in _COMMANDS
+        if not named and argument.name in _KNOWN:
+            return None
+        command = self._command(argument)
+        if command is None:
+            return None
+        found = effect_of(
+            command.script, bisect_left(command.places, start), bisect_left(command.places, end)
+        )
+        # What has another name may be a sentence.
+        return found if named or found is Effect.SHOWN else None
+
+    def _command(self, argument: _Argument) -> _Command | None:
+        if argument.start not in self._commands:
+            command = None
+            if argument.end - argument.start <= _READ_AS_SHELL:
+                text, places = decode(
+                    self._text, argument.start, argument.end, times=argument.escaped
+                )
+                with suppress(ShellSyntaxError):
+                    command = _Command(parse(text), places)
+            self._commands[argument.start] = command
+        return self._commands[argument.start]
+
     def _is_quoted_in_call(self, opening: int, closing: int) -> bool:
         """Whether a quotation stands in a sentence, a test or a search, not in a command."""
         text = self._text
@@ -198,7 +255,11 @@ class CallMentions:
         low = broken if broken > 1 else low
         argument = self._argument(opening)
         lead = max(low, opening - _SEARCHED, argument.start if argument else 0)
-        prints = _PRINTS.search(text, lead, opening) is not None
+        prints = (
+            _PRINTS.search(text, lead, opening) is not None
+            and (argument is None or self._effect(opening, closing) is None)
+            and not self._runs(low, opening)
+        )
         if prints and _FILED.match(text, closing, closing + _AFTER):
             return not self._substitutes(lead, opening, closing)
         if _PIPED.search(text, closing, closing + _AFTER):
@@ -376,7 +437,8 @@ class CallMentions:
             closing = re.compile(rf"(?<!\\){mark}").search(text, start, argument.end)
             stop = closing.start() if closing else argument.end
             if at < stop:
-                return _Argument(start, stop, _name(nested[0][1]))
+                escaped = 1 + len(nested[0][2]).bit_length()
+                return _Argument(start, stop, _name(nested[0][1]), escaped)
         if argument.name not in _PAGES and _STRUCTURE.match(text, argument.start):
             return None
         return argument

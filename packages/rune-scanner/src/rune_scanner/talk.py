@@ -18,7 +18,8 @@ _ABOUT: Final = frozenset(
     jailbreaking exploit exploits exploited exploiting exploitation vulnerable vulnerability
     vulnerabilities poisoned poisoning hacker hackers victim victims pentest pentester pentesters
     threat threats hijack hijacked hijacking bypass bypasses bypassed bypassing guardrail guardrails
-    classifier classifiers detect detects detected detector detectors detection detections detecting undetected flagged
+    classifier classifiers detect detects detected detector detectors detection detections detecting
+    undetected flagged
     flags refuse refuses refused refusal blocks blocked mitigate mitigated mitigation mitigations
     filter filters filtered scanner scanners researcher researchers sanitize sanitized sanitizer
     assert expect expects expected obeyed  deny denied denylist blocklist

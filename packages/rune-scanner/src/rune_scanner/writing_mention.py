@@ -102,7 +102,8 @@ _REPORTED: Final = re.compile(
 # "Instructions such as: ignore …, and …", without quotation marks.
 _SUCH_AS: Final = re.compile(
     r"\b(?:attacks?|attempts?|commands?|injections?|instructions?|orders|payloads?|phrases?|prompts?"
-    r"|requests?|sentences|strings|text|wording),? (?:such as|like|e\.g\.,?|for example|including):? $",
+    r"|requests?|sentences|strings|text|wording),? (?:such as|like|e\.g\.,?|for example|including)"
+    r":? $",
     re.IGNORECASE,
 )
 _FOLLOWS_ON: Final = re.compile(

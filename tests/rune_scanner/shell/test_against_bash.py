@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rune_scanner.shell import Effect, ShellSyntaxError, effect_of, parse
+from rune_scanner.shell import Effect, Reading, ShellSyntaxError, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,7 +150,7 @@ def run(command: str, folder: Path) -> bool:
 def test_nothing_that_is_only_shown_is_run(tmp_path: Path, command: str) -> None:
     start = command.index(PAYLOAD)
     try:
-        found = effect_of(parse(command), start, start + len(PAYLOAD))
+        found = Reading(parse(command)).effect(start, start + len(PAYLOAD))
     except ShellSyntaxError:
         return
     if found is Effect.SHOWN:

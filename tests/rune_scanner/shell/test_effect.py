@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rune_core import Action, Shield, ShieldConfig
-from rune_scanner.shell import Effect, ShellSyntaxError, effect_of, parse
+from rune_scanner.shell import Effect, Reading, ShellSyntaxError, parse
 
 
 def effect(marked: str) -> Effect:
     start = marked.index("«")
     end = marked.index("»") - 1
-    return effect_of(parse(marked.replace("«", "").replace("»", "")), start, end)
+    return Reading(parse(marked.replace("«", "").replace("»", ""))).effect(start, end)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_not_known(command: str) -> None:
         "ls)",
         "ls >",
         "(" * 9 + "ls" + ")" * 9,
-        "a" * 20_001,
+        "a" * 60_001,
     ],
 )
 def test_what_is_not_understood_raises(command: str) -> None:
@@ -133,7 +133,7 @@ def test_any_text_is_read_or_refused(text: str, data: st.DataObject) -> None:
         script = parse(text)
     except ShellSyntaxError:
         return
-    assert effect_of(script, start, end) in Effect
+    assert Reading(script).effect(start, end) in Effect
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rune_scanner.json_strings import decode
 from rune_scanner.quotations import Quotations
-from rune_scanner.shell import Effect, Script, ShellSyntaxError, effect_of, parse
+from rune_scanner.shell import Effect, Reading, ShellSyntaxError, parse
 from rune_scanner.talk import (
     IN_CALLS,
     function_words,
@@ -40,7 +40,7 @@ _SENTENCE: Final = 2
 _PIECE: Final = 512
 _SEARCHED: Final = 200
 _MARKUP: Final = 16
-_READ_AS_SHELL: Final = 40_000
+_READ_AS_SHELL: Final = 120_000
 
 _RUNS: Final = re.compile(
     r"(?:\b(?:ba|z|da|k|c|a)?sh|cmd(?:\.exe)?|powershell|python\d?|perl|ruby|node|php)\b[^\n]{0,40}"
@@ -164,7 +164,7 @@ class _Page(NamedTuple):
 class _Command(NamedTuple):
     """An argument that a shell can read."""
 
-    script: Script
+    reading: Reading
     places: list[int]
 
 
@@ -228,9 +228,8 @@ class CallMentions:
         command = self._command(argument)
         if command is None:
             return None
-        found = effect_of(
-            command.script, bisect_left(command.places, start), bisect_left(command.places, end)
-        )
+        places = command.places
+        found = command.reading.effect(bisect_left(places, start), bisect_left(places, end))
         # What has another name may be a sentence.
         return found if named or found is Effect.SHOWN else None
 
@@ -242,7 +241,7 @@ class CallMentions:
                     self._text, argument.start, argument.end, times=argument.escaped
                 )
                 with suppress(ShellSyntaxError):
-                    command = _Command(parse(text), places)
+                    command = _Command(Reading(parse(text)), places)
             self._commands[argument.start] = command
         return self._commands[argument.start]
 

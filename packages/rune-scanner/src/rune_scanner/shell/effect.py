@@ -5,21 +5,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from rune_scanner.shell.syntax import Command
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from rune_scanner.shell.syntax import (
-        HereDocument,
-        Redirection,
-        Script,
-        Substitution,
-        Word,
-    )
+    from rune_scanner.shell.syntax import Command, HereDocument, Redirection, Script, Word
 
 
 class Effect(IntEnum):
@@ -83,177 +78,215 @@ _READS_FILES: Final = _FILTERS | _PRINTS | frozenset("file git ls rm stat tee to
 _RUN_FILES: Final = _SHELLS | {"source", ".", "xargs", "find", "parallel"}
 
 
-def effect_of(script: Script, start: int, end: int) -> Effect:
-    """What becomes of a piece of a command.
+@dataclass(slots=True)
+class _Use:
+    """What a command does with what it is given.
+
+    Attributes:
+        words: The command's words.
+        program: Which of them names the program; None without one.
+        name: The program's name.
+        given: What becomes of the words behind it.
+        printed: What becomes of what it prints.
+    """
+
+    words: list[Word]
+    program: int | None
+    name: str
+    given: Effect
+    printed: Effect
+
+    def word(self, at: int) -> Effect:
+        """What becomes of a word."""
+        if self.program is None or at >= len(self.words):
+            return Effect.UNKNOWN  # an assignment: who knows what reads it
+        if at <= self.program:
+            return Effect.RUNS
+        taking = _SUBCOMMANDS_TAKE_TEXT.get(self.name)
+        if taking and self.program + 1 < at and self.words[self.program + 1].text in taking:
+            before, own = self.words[at - 1].text, self.words[at].text
+            searches = self.words[self.program + 1].text == "grep"
+            if searches or before in _TAKING_TEXT or own.startswith("--"):
+                return self.printed
+        return self.given
+
+    def substituted(self, at: int, opening: str) -> Effect:
+        """What becomes of what a substitution in a word prints."""
+        if opening == ">(":
+            return Effect.SHOWN
+        if self.program is None:
+            return Effect.UNKNOWN
+        if at <= self.program:
+            assigns = _ASSIGNMENT.match(self.words[at].text)
+            return Effect.UNKNOWN if assigns else Effect.RUNS
+        if _runs_what_it_is_given(self.name):
+            return Effect.RUNS
+        if opening == "<(":
+            return self.printed if self.name in _FILTERS else Effect.UNKNOWN
+        return self.word(at)
+
+
+@dataclass(slots=True)
+class _Region:
+    """A piece of the command whose use is known.
+
+    Attributes:
+        start, end: Where it stands.
+        within: The region that holds it.
+        becomes: What becomes of it; None for what holds commands of its own.
+        use: For a command, what it does with its words.
+    """
+
+    start: int
+    end: int
+    within: _Region | None
+    becomes: Effect | None = None
+    use: _Use | None = None
+
+
+class Reading:
+    """What becomes of every piece of a command. Reading costs its length, asking next to nothing.
 
     Args:
         script: The command, as read by `parse`.
-        start: Where the piece begins.
-        end: Where it ends.
     """
-    found = _Reading(script).look(script, start, end, Effect.SHOWN)
-    if found is Effect.SHOWN and any(map(_changes_names, _commands(script))):
-        return Effect.UNKNOWN
-    return found
 
-
-class _Reading:
-    """One script, and what becomes of text in it."""
+    __slots__ = ("_files", "_regions", "_starts", "_unknown")
 
     def __init__(self, script: Script) -> None:
-        self._script = script
+        pipelines = list(_pipelines(script))
+        self._unknown = any(_changes_names(command) for line, _ in pipelines for command in line)
+        self._files = _Files(pipelines)
+        self._regions: list[_Region] = []
+        self._read(script, Effect.SHOWN, None)
+        self._regions.sort(key=lambda region: (region.start, -region.end))
+        self._starts = [region.start for region in self._regions]
 
-    def look(self, script: Script, start: int, end: int, printed: Effect) -> Effect:
-        """What becomes of ``start`` to ``end``, where ``printed`` becomes of what is printed."""
-        if any(low <= start and end <= high for low, high in script.comments):
-            return Effect.SHOWN
+    def effect(self, start: int, end: int) -> Effect:
+        """What becomes of the piece from ``start`` to ``end``."""
+        index = bisect_right(self._starts, start) - 1
+        region = self._regions[index] if index >= 0 else None
+        while region is not None and region.end < end:
+            if region.becomes is None and region.use is None and region.end > start:
+                return Effect.RUNS  # it begins in a substitution, and goes on behind it
+            region = region.within
+        if region is None:
+            return Effect.RUNS
+        for following in range(index + 1, bisect_left(self._starts, end)):
+            inside = self._regions[following]
+            if region.use is None or inside.within is not region:
+                return Effect.RUNS  # it holds a substitution
+        if region.use is not None:
+            at = bisect_right(region.use.words, start, key=attrgetter("end"))
+            found = region.use.word(at)
+        else:
+            found = Effect.RUNS if region.becomes is None else region.becomes
+        return Effect.UNKNOWN if found is Effect.SHOWN and self._unknown else found
+
+    def _read(self, script: Script, printed: Effect, within: _Region | None) -> None:
+        """Note the regions of a script whose output becomes ``printed``."""
+        for start, end in script.comments:
+            self._regions.append(_Region(start, end, within, Effect.SHOWN))
         for pipeline in script.pipelines:
-            for index, command in enumerate(pipeline):
-                found = self._look_in(pipeline, index, command, start, end, printed)
-                if found is not None:
-                    return found
-        return Effect.RUNS
+            out = printed
+            for command in reversed(pipeline):
+                written = max(map(self._written_to, command.redirections), default=Effect.SHOWN)
+                out = max(out, written)
+                program, name = _program(command.words)
+                reads = self._reads(command, program, name, out)
+                self._note(command, _use(command.words, out), reads, within)
+                out = reads
 
-    def _look_in(
-        self,
-        pipeline: list[Command],
-        index: int,
-        command: Command,
-        start: int,
-        end: int,
-        printed: Effect,
-    ) -> Effect | None:
-        if command.subshell is not None and _holds(command.subshell, start, end):
-            out = self._goes_to(pipeline, index, printed)
-            return self.look(command.subshell.body, start, end, out)
-        read = [one.target for one in command.redirections if one.operator == "<<<"]
-        parts: tuple[Word | HereDocument, ...] = (*command.documents, *read)
-        for part in parts:
-            if _holds(part, start, end):
-                becomes = self._is_read_by(pipeline, index, printed)
-                return self._part(part, start, end, becomes, becomes)
-        if any(_holds(one.target, start, end) for one in command.redirections):
-            return Effect.UNKNOWN
-        words = command.words
-        if not words or start < words[0].start or end > words[-1].end:
-            return None
-        at = next(at for at, word in enumerate(words) if start <= word.end)
-        out = self._goes_to(pipeline, index, printed)
-        if not _holds(words[at], start, end):
-            # Several words of one command.
-            touched = [word for word in words if word.start < end and start < word.end]
-            if any(word.substitutions for word in touched):
-                return Effect.RUNS
-            return self._as_argument(command, at, out)
-        return self._part(
-            words[at], start, end, self._as_argument(command, at, out), out, command, at
-        )
+    def _note(self, command: Command, use: _Use, reads: Effect, within: _Region | None) -> None:
+        targets = [one.target for one in command.redirections]
+        parts = [*command.words, *targets]
+        if command.subshell is not None:
+            start, end = command.subshell.start, command.subshell.end
+            inside = _Region(start, end, within)
+            self._regions.append(inside)
+            self._read(command.subshell.body, use.printed, inside)
+        for document in command.documents:
+            self._part(document, reads, within, reads)
+        if not parts:
+            return
+        low, high = min(part.start for part in parts), max(part.end for part in parts)
+        region = _Region(low, high, within, use=use)
+        self._regions.append(region)
+        for at, word in enumerate(command.words):
+            self._part(word, use.word(at), region, use, at)
+        for redirection in command.redirections:
+            is_read = redirection.operator == "<<<"
+            becomes = reads if is_read else Effect.UNKNOWN
+            self._part(redirection.target, becomes, region, becomes)
 
     def _part(
         self,
         part: Word | HereDocument,
-        start: int,
-        end: int,
-        itself: Effect,
-        out: Effect,
-        command: Command | None = None,
+        becomes: Effect,
+        within: _Region | None,
+        substituted: Effect | _Use,
         at: int = 0,
-    ) -> Effect:
-        """The same in one word or here-document, of which ``itself`` becomes."""
-        for substitution in part.substitutions:
-            if _holds(substitution, start, end):
-                becomes = itself
-                if command is not None:
-                    becomes = self._substituted(command, at, substitution, out)
-                return self.look(substitution.body, start, end, becomes)
-            if substitution.start < end and start < substitution.end:
-                return Effect.RUNS
-        return itself
+    ) -> None:
+        region = _Region(part.start, part.end, within, becomes)
+        self._regions.append(region)
+        for one in part.substitutions:
+            inside = _Region(one.start, one.end, region)
+            self._regions.append(inside)
+            printed = (
+                substituted.substituted(at, one.opening)
+                if isinstance(substituted, _Use)
+                else substituted
+            )
+            self._read(one.body, printed, inside)
 
-    def _as_argument(self, command: Command, at: int, out: Effect) -> Effect:
-        """What becomes of a word of a command that prints to where ``out`` is said of."""
-        program, name = _program(command)
+    def _reads(self, command: Command, program: int | None, name: str, out: Effect) -> Effect:
+        """What becomes of what a command reads, where ``out`` becomes of what it prints."""
         if program is None:
-            return Effect.UNKNOWN  # an assignment: who knows what reads it
-        if at <= program:
-            return Effect.RUNS
-        if name in _PRINTS:
-            return Effect.UNKNOWN if _options(command, program) & {"-v"} else out
-        if name in _TAKES_TEXT:
-            return Effect.SHOWN
-        if name == "xargs":
-            begins = _own_command(command, program)
-            if begins is not None and begins < at:
-                return self._as_argument(Command(command.words[begins:]), at - begins, out)
-        taking = _SUBCOMMANDS_TAKE_TEXT.get(name)
-        if taking and program + 1 < at and command.words[program + 1].text in taking:
-            before, own = command.words[at - 1].text, command.words[at].text
-            if before in _TAKING_TEXT or before == "-am" or own.startswith("--"):
-                return out
-            return out if command.words[program + 1].text == "grep" else Effect.UNKNOWN
-        return Effect.UNKNOWN
-
-    def _substituted(
-        self, command: Command, at: int, substitution: Substitution, out: Effect
-    ) -> Effect:
-        """What becomes of what a substitution in a command's word prints."""
-        program, name = _program(command)
-        if substitution.opening == ">(":
-            return Effect.SHOWN
-        if program is None:
-            return Effect.UNKNOWN
-        if at <= program:
-            assigns = _ASSIGNMENT.match(command.words[at].text)
-            return Effect.UNKNOWN if assigns else Effect.RUNS
-        if _runs_what_it_is_given(name):
-            return Effect.RUNS
-        if substitution.opening == "<(":
-            return out if name in _FILTERS else Effect.UNKNOWN
-        return self._as_argument(command, at, out)
-
-    def _goes_to(self, pipeline: list[Command], index: int, printed: Effect) -> Effect:
-        """What becomes of what a command prints."""
-        command = pipeline[index]
-        written = max(map(self._written_to, command.redirections), default=Effect.SHOWN)
-        if index + 1 < len(pipeline):
-            return max(written, self._is_read_by(pipeline, index + 1, printed))
-        return max(written, printed)
-
-    def _is_read_by(self, pipeline: list[Command], index: int, printed: Effect) -> Effect:
-        """What becomes of what a command reads."""
-        command = pipeline[index]
-        program, name = _program(command)
-        if program is None:
-            # Only redirected, as in a subshell: its first command reads it, whatever that is.
+            # A subshell: its first command reads it, whatever that is.
             return Effect.UNKNOWN
         operands = command.words[program + 1 :]
         if name in _FILTERS:
-            return self._goes_to(pipeline, index, printed)
+            return out
         if name == "tee":
             files = [word for word in operands if not word.text.startswith("-")]
-            written = max(map(self._file, files), default=Effect.SHOWN)
-            return max(written, self._goes_to(pipeline, index, printed))
+            return max([out, *map(self._files.written, files)])
+        given = [word for word in operands if not word.text.startswith("-")]
         if name in _SHELLS:
-            options = _options(command, program)
-            given = [word for word in operands if not word.text.startswith("-")]
             # A program of its own, which reads the text as data.
-            return Effect.UNKNOWN if given and not options & {"-s"} else Effect.RUNS
+            own = given and "-s" not in _options(operands)
+            return Effect.UNKNOWN if own else Effect.RUNS
         if _INTERPRETER.match(name):
-            given = [word for word in operands if word.is_known and not word.text.startswith("-")]
-            inline = _options(command, program) & {"-c", "-e", "-r", "-E"}
+            inline = _options(operands) & {"-c", "-e", "-r", "-E"}
             if inline or any(not word.is_known for word in operands):
                 return Effect.UNKNOWN
             return Effect.SHOWN if given else Effect.RUNS
-        if name in _RUN:
-            return Effect.RUNS
-        return Effect.UNKNOWN
+        return Effect.RUNS if name in _RUN else Effect.UNKNOWN
 
     def _written_to(self, redirection: Redirection) -> Effect:
         if redirection.operator == ">&" and not redirection.target.text.isdigit():
             return Effect.UNKNOWN
-        return self._file(redirection.target) if redirection.operator in _WRITES else Effect.SHOWN
+        if redirection.operator in _WRITES:
+            return self._files.written(redirection.target)
+        return Effect.SHOWN
 
-    def _file(self, target: Word) -> Effect:
+
+class _Files:
+    """Which files something in the command may run."""
+
+    __slots__ = ("_any", "_named")
+
+    def __init__(self, pipelines: list[tuple[list[Command], bool]]) -> None:
+        named: list[str] = []
+        self._any = False
+        for pipeline, nested in pipelines:
+            names = {_program(command.words)[1] for command in pipeline}
+            if nested or not names <= _READS_FILES:
+                named += (text for command in pipeline for text in _told(command))
+            if not names.isdisjoint(_RUN_FILES):
+                self._any |= any(map(_tells_of_any, pipeline))
+        self._named = "\n".join(named)
+
+    def written(self, target: Word) -> Effect:
         """What becomes of what is written to a file."""
         name = target.text
         if not target.is_known:
@@ -263,54 +296,56 @@ class _Reading:
         if not _DATA_FILE.search(name) or _SAYS_WHAT_RUNS.search(name):
             return Effect.UNKNOWN
         # Something else may run it nonetheless.
-        last = name.rpartition("/")[2]
-        for pipeline, nested in _pipelines(self._script):
-            names = {_program(command)[1] for command in pipeline}
-            if any(_mentions(command, last) for command in pipeline) and (
-                nested or not names <= _READS_FILES
-            ):
-                return Effect.UNKNOWN
-            if not names.isdisjoint(_RUN_FILES) and any(map(_names_files, pipeline)):
-                return Effect.UNKNOWN
-        return Effect.SHOWN
+        is_named = name.rpartition("/")[2] in self._named
+        return Effect.UNKNOWN if self._any or is_named else Effect.SHOWN
 
 
-def _holds(part: Word | HereDocument | Substitution, start: int, end: int) -> bool:
-    return part.start <= start and end <= part.end
+def _use(words: list[Word], out: Effect) -> _Use:
+    program, name = _program(words)
+    given = Effect.UNKNOWN
+    if program is not None and name == "xargs":
+        # The command that it starts for what it reads is given the rest.
+        begins = next(
+            (
+                index
+                for index, word in enumerate(words[program + 1 :], program + 1)
+                if word.text[:1] != "-" and word.text != "{}" and not _NUMBER.match(word.text)
+            ),
+            None,
+        )
+        if begins is not None:
+            own, own_name = _program(words[begins:])
+            if own is not None and own_name != "xargs":
+                program, name = begins + own, own_name
+    if program is not None:
+        if name in _PRINTS and "-v" not in _options(words[program + 1 :]):
+            given = out
+        elif name in _TAKES_TEXT:
+            given = Effect.SHOWN
+    return _Use(words, program, name, given, out)
 
 
-def _program(command: Command) -> tuple[int | None, str]:
+def _program(words: list[Word]) -> tuple[int | None, str]:
     """Which word names the program that a command starts, and that name."""
     prefixed = False
-    for index, word in enumerate(command.words):
+    for index, word in enumerate(words):
         text = word.text
         if _ASSIGNMENT.match(text) or (prefixed and (text[:1] == "-" or _NUMBER.match(text))):
             continue
         name = text.rpartition("/")[2].lower()
-        if word.is_known and name in _PREFIXES and index + 1 < len(command.words):
+        if word.is_known and name in _PREFIXES and index + 1 < len(words):
             prefixed = True
             continue
         return index, name if word.is_known else ""
     return None, ""
 
 
-def _own_command(command: Command, program: int) -> int | None:
-    """Where the command begins that ``xargs`` is told to start."""
-    for index, word in enumerate(command.words[program + 1 :], program + 1):
-        if not word.text.startswith("-") and word.text != "{}" and not _NUMBER.match(word.text):
-            return index
-    return None
-
-
-def _options(command: Command, program: int) -> set[str]:
-    """The options of a command; letters that share a mark count each."""
+def _options(operands: list[Word]) -> set[str]:
+    """The options among a program's words; letters that share a mark count each."""
     found: set[str] = set()
-    for word in command.words[program + 1 :]:
-        text = word.text
-        if text.startswith("--") or not text.startswith("-"):
-            found.add(text)
-        else:
-            found.update(f"-{letter}" for letter in text[1:])
+    for word in operands:
+        if word.text.startswith("-") and not word.text.startswith("--"):
+            found.update(f"-{letter}" for letter in word.text[1:])
     return found
 
 
@@ -319,17 +354,20 @@ def _runs_what_it_is_given(name: str) -> bool:
 
 
 def _changes_names(command: Command) -> bool:
-    name = _program(command)[1]
+    name = _program(command.words)[1]
     return name in _CHANGES_NAMES or any(word.text.startswith("PATH=") for word in command.words)
 
 
-def _mentions(command: Command, file: str) -> bool:
-    """Whether a command names a file, but to write to it."""
-    read = [one.target for one in command.redirections if one.operator not in _WRITES]
-    return any(file in word.text for word in (*command.words, *read))
+def _told(command: Command) -> Iterator[str]:
+    """What a command is told, and reads, but not what it writes to."""
+    for word in command.words:
+        yield word.text
+    for redirection in command.redirections:
+        if redirection.operator not in _WRITES:
+            yield redirection.target.text
 
 
-def _names_files(command: Command) -> bool:
+def _tells_of_any(command: Command) -> bool:
     """Whether a command is told of files in a way that is not known here."""
     return any(not word.is_known or _GLOB.search(word.text) for word in command.words)
 
@@ -339,18 +377,10 @@ def _pipelines(script: Script, *, nested: bool = False) -> Iterator[tuple[list[C
     for pipeline in script.pipelines:
         yield pipeline, nested
         for command in pipeline:
-            parts: Iterable[Word | HereDocument] = (
-                *command.words,
-                *(one.target for one in command.redirections),
-                *command.documents,
-            )
+            parts: list[Word | HereDocument] = [*command.words, *command.documents]
+            parts += (one.target for one in command.redirections)
             for part in parts:
                 for substitution in part.substitutions:
                     yield from _pipelines(substitution.body, nested=True)
             if command.subshell is not None:
                 yield from _pipelines(command.subshell.body, nested=True)
-
-
-def _commands(script: Script) -> Iterator[Command]:
-    for pipeline, _ in _pipelines(script):
-        yield from pipeline

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-_LONGEST: Final = 20_000
+_LONGEST: Final = 60_000
 _DEEPEST: Final = 8
 _PLAIN: Final = re.compile(r"[^\s\\'\"`$<>|&;()#]+")
 _BLANK: Final = re.compile(r"(?:[ \t\r]|\\\n)+")
@@ -110,7 +110,7 @@ def parse(text: str) -> Script:
     """Read a command of one or more lines.
 
     Args:
-        text: What a shell would be given, 20,000 characters at most.
+        text: What a shell would be given, 60,000 characters at most.
 
     Raises:
         ShellSyntaxError: It is longer, nested deeper than eight substitutions, or holds what is not

@@ -37,6 +37,7 @@ _THREATS: Final = {
     Surface.INPUT: _IN_WRITING,
     Surface.TOOL_CALL: _IN_CALLS,
 }
+_ESCAPED: Final = "escape>"  # Markdown and programs escape what they show
 _COMMENT: Final = "html-comment"
 _ENCODINGS: Final = frozenset(("base64", "base32", "hex", "binary", "decimal", "rot13"))
 # Patterns take a little of what stands around a phrase along.
@@ -94,6 +95,7 @@ class Mentions:
         """
         if threat not in self._threats or self._call is not None:
             return False
-        if view == _COMMENT:
+        kind = view.removeprefix(_ESCAPED)
+        if kind == _COMMENT:
             return self._writing.show_comment(*span)
-        return view in _ENCODINGS and self._writing.show_encoded(*span)
+        return kind in _ENCODINGS and self._writing.show_encoded(*span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 Bounds: TypeAlias = "tuple[int, int]"
@@ -27,7 +28,9 @@ _CLOSES: Final = {
 _OPENS: Final = frozenset("\u201c\u201e\u2018\u00ab\u300c\u300e")
 # JSON inside JSON: keys are between quotation marks too, unlike those of YAML and of programs.
 _STRUCTURE: Final = re.compile(r"(?:\"\s?:|[\[{,])\s?\Z")
-_FENCE: Final = re.compile(r"^[ \t>]{0,8}(?:```|~~~)", re.MULTILINE)
+_FENCE: Final = re.compile(
+    r"^[ \t>]{0,8}(?:`{3,8}|~{3,8})[ \t]{0,4}(?P<language>[^\s`]{0,40})", re.MULTILINE
+)
 _QUOTE: Final = re.compile(r"[ \t]{0,8}>")
 _CODE: Final = ("    ", "\t")
 # A line that begins something of its own, and does not go on with the sentence before it.
@@ -51,7 +54,7 @@ class Quotations:
         self._in_json = in_json
         self._windows: dict[Bounds, list[Bounds]] = {}
         self._blocks: dict[int, Bounds | None] = {}
-        self._fences: list[int] | None = None
+        self._fences: list[Bounds] | None = None
 
     def block(self, start: int) -> Bounds | None:
         """The block quote or code block around a place; None without one, and in JSON."""
@@ -152,15 +155,30 @@ class Quotations:
         return [bounds for bounds in found if bounds[1] - bounds[0] <= _LONGEST]
 
     def fence(self, start: int) -> Bounds | None:
-        """The fenced code block around a place. An odd number of fences stands before it."""
+        """The fenced code block around a place."""
         if self._fences is None:
-            self._fences = [found.start() for found in _FENCE.finditer(self._text)]
-        fences = self._fences
-        index = bisect_right(fences, start)
-        # One that never ends is none.
-        if index % 2 and index < len(fences) and fences[index] - fences[index - 1] <= _BLOCK:
-            return fences[index - 1], fences[index] + 3
+            self._fences = self._pair_fences()
+        index = bisect_right(self._fences, start, key=itemgetter(0)) - 1
+        if index >= 0 and start < self._fences[index][1]:
+            return self._fences[index]
         return None
+
+    def _pair_fences(self) -> list[Bounds]:
+        """The fenced code blocks. One that never ends is none, and nor is a longer one.
+
+        Only an opening fence names a language. A text may be cut from a longer one, and begin with
+        the end of a block.
+        """
+        blocks: list[Bounds] = []
+        opening: int | None = None
+        for found in _FENCE.finditer(self._text):
+            if opening is None or found["language"]:
+                opening = found.start()
+            else:
+                if found.start() - opening <= _BLOCK:
+                    blocks.append((opening, found.end()))
+                opening = None
+        return blocks
 
     def _block(self, low: int) -> Bounds | None:
         """The block quote or indented code block that the line at ``low`` belongs to."""

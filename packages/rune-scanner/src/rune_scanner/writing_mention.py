@@ -106,6 +106,11 @@ _SUCH_AS: Final = re.compile(
     r":? $",
     re.IGNORECASE,
 )
+# The same in Chinese: "may hold instructions that …", "tries to have the model …", "such as …".
+_REPORTED_ZH: Final = re.compile(
+    "(?:\u53ef\u80fd|\u8bd5\u56fe|\u4f01\u56fe|\u5c1d\u8bd5|\u8bf1\u5bfc|\u8bf1\u4f7f|\u8bf1\u9a97|\u5d4c\u6709|\u4f8b\u5982|\u6bd4\u5982)"
+    "[^\u3002\uff01\uff1f\n]{0,12}\\Z"
+)
 _FOLLOWS_ON: Final = re.compile(
     r"\b(?:to|into|and|or|then|as|like|including|example|e\.g\.|will|can|could|may|might|would|\w{2,9}ly"
     rf"|{_AGENT}),?:? \Z",
@@ -287,9 +292,11 @@ class WritingMentions:
         """Whether the sentence tells what somebody asks of an agent, in a text about attacks."""
         before = _SPACE.sub(" ", self._text[max(0, start - _TOLD_BY) : start])
         # Most matches follow on nothing of the kind, and that is quick to see.
-        if _FOLLOWS_ON.search(before) is None or not (
-            _REPORTED.search(before) or _SUCH_AS.search(before)
-        ):
+        if _FOLLOWS_ON.search(before) is not None:
+            is_reported = _REPORTED.search(before) or _SUCH_AS.search(before)
+        else:
+            is_reported = _REPORTED_ZH.search(before)
+        if is_reported is None:
             return False
         return (
             speaks_of_attacks_around(self._text, start, end, self._more) or self._is_about_attacks()

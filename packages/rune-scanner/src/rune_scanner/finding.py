@@ -78,8 +78,8 @@ class Finding:
         view: The name of the view in which it matched: ``raw``, ``folded``, ``base64``, …;
             nested decodings are joined with ``>``: ``base64>url``.
         label: What redaction writes in its place, such as ``EMAIL`` or ``INJECTION``.
-        doubted: It stands in a quotation, as what is talked about does: its confidence is lower
-            than its rule's, and it lends no weight to other findings.
+        doubted: It stands in a quotation, as what is talked about does, or is forbidden: its
+            confidence is lower than its rule's, and it lends no weight to other findings.
     """
 
     rule_id: str

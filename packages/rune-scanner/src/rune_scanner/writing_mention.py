@@ -43,6 +43,10 @@ _SENTENCE_END: Final = re.compile(r"[.!?:\n]+\s|\n")
 _TO_READER: Final = re.compile(
     r"\b(?:you|your|please|must|now|want|need|should|let's|hereby|instead)\b", re.IGNORECASE
 )
+# An order by way of somebody else: "make the assistant …".
+_THROUGH_AGENT: Final = re.compile(
+    rf"(?:\A|\W)(?:and |then )?(?:make|have|let|get|tell|ask) {_AGENT}(?: to)? \Z", re.IGNORECASE
+)
 # What says what a model does or is, is no phrase that somebody quotes.
 _ORDER: Final = re.compile(
     r"(?:act|bypass|delete|disable|disregard|enter|erase|forget|ignore|override|pretend|print|repeat"
@@ -261,7 +265,7 @@ class WritingMentions:
         if _AFTER_NAME.match(text, end) is None or _ORDER.match(text, start) is None:
             return False
         lead = _SENTENCE_END.split(text[max(0, start - _TOLD_BY) : start])[-1]
-        if not lead.strip() or _TO_READER.search(lead):
+        if not lead.strip() or _TO_READER.search(lead) or _THROUGH_AGENT.search(lead):
             return False
         return speaks_of_attacks_around(text, start, end, self._more)
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_type
 
 from agents import Agent, RunConfig
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.tools import BaseTool
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetriever
 from llama_index.core.llms.mock import MockLLM
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI, Stream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from rune_langchain import shield_model, shield_tools
+from rune_langchain import shield_model, shield_retriever, shield_tools
 from rune_llamaindex import shield_llm
 from rune_openai import (
     AsyncShieldAzureOpenAI,
@@ -41,6 +43,7 @@ def clients(shield: Shield) -> None:
     assert_type(shield_client(OpenAI(), shield), OpenAI)
     assert_type(shield_client(AsyncOpenAI()), AsyncOpenAI)
     assert_type(shield_client(AzureOpenAI(azure_endpoint="https://x"), shield), AzureOpenAI)
+    shield_client("x")  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
     client = ShieldOpenAI(
         api_key="k",
         base_url="http://localhost/v1",
@@ -68,6 +71,8 @@ def frameworks(shield: Shield, tools: list[BaseTool]) -> None:
     """Guarded models, tools and agents."""
     assert_type(shield_model(FakeListChatModel(responses=["x"]), shield), FakeListChatModel)
     assert_type(shield_tools(tools, shield), list[BaseTool])
+    retriever = InMemoryVectorStore(DeterministicFakeEmbedding(size=2)).as_retriever()
+    assert_type(shield_retriever(retriever, shield), VectorStoreRetriever)
     assert_type(shield_llm(MockLLM(), shield), MockLLM)
     assert_type(shield_agent(Agent[str](name="a"), shield), Agent[str])
     assert_type(shield_run_config(RunConfig(), shield), RunConfig)

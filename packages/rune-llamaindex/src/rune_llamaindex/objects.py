@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -16,7 +17,7 @@ from rune_llamaindex.retriever import guard_retriever
 from rune_llamaindex.tool import guard_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from rune_core import Shield
 
@@ -77,6 +78,10 @@ def shield_tools(
         UnguardableError: Something in ``tools`` is neither, or has another shield already.
     """
     guard = guard_for(shield, agent_id, stops_run=stop_run)
+    if not isinstance(tools, Iterable):
+        raise UnguardableError(
+            f"tools: takes a list, not one {type(tools).__name__}: (guarded,) = shield_tools([it])"
+        )
     return [guard_tool(_tool(item), guard) for item in tools]
 
 

@@ -35,7 +35,7 @@ def client() -> Iterator[OpenAI]:
 
 
 ENTRIES: list[Callable[..., Any]] = [
-    lambda client, *args, **kw: oa.shield_client(client, *args, **kw),
+    oa.shield_client,
     lambda _, *args, **kw: oa.shield_agent(Agent(name="a"), *args, **kw),
     lambda _, *args, **kw: oa.shield_run_config(None, *args, **kw),
     lambda _, *args, **kw: oa.ShieldInputGuardrail(*args, **kw),

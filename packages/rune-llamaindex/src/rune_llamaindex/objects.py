@@ -19,7 +19,13 @@ from rune_llamaindex.tool import guard_tool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
     from rune_core import Shield
+
+    _Tool = TypeVarWithDefault(
+        "_Tool", BaseTool, BaseTool | Callable[..., Any], default=BaseTool
+    )  # agents want a list of tools or functions, and lists are invariant
 
 _L = TypeVar("_L", bound=LLM)
 _R = TypeVar("_R", bound=BaseRetriever)
@@ -58,7 +64,7 @@ def shield_tools(
     *,
     agent_id: str | None = None,
     stop_run: bool = False,
-) -> list[BaseTool]:
+) -> list[_Tool]:
     """Guarded copies of tools.
 
     Calls are decided before the tool runs, results and error messages are checked before the model
@@ -82,7 +88,7 @@ def shield_tools(
         raise UnguardableError(
             f"tools: takes a list, not one {type(tools).__name__}: (guarded,) = shield_tools([it])"
         )
-    return [guard_tool(_tool(item), guard) for item in tools]
+    return cast("list[_Tool]", [guard_tool(_tool(item), guard) for item in tools])
 
 
 def shield_retriever(

@@ -139,6 +139,26 @@ def test_policy_check_tells_every_fault_at_once(rune: Invoke) -> None:
     assert all(fault["key"] for fault in report["faults"])
 
 
+TYPO = """\
+version: "1.0"
+rules:
+  - {name: mail, type: data_protection, patterns: [emial], action: redact}
+  - {name: cards, type: data_protection, patterns: [credit_card], action: redact}
+"""
+
+
+def test_names_that_no_detector_has_are_told(rune: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("typo.yaml").write_text(TYPO)
+    result = rune("policy", "check", "typo.yaml")
+    assert result.exit_code == 0, result.output
+    assert "warn  rule mail (typo) names 'emial'" in result.stdout
+    assert "credit_card" not in result.stdout
+    (warning,) = json.loads(rune("policy", "check", "typo.yaml", "--json").stdout)["warnings"]
+    assert "did you mean email?" in warning
+    monkeypatch.setenv("RUNE_POLICIES", "typo.yaml")
+    assert "emial" in checks(rune("doctor", "--json"))["names"]["detail"]
+
+
 def test_policy_check_of_nothing_exits_2(rune: Invoke) -> None:
     assert rune("policy", "check", "missing").exit_code == 2
 

@@ -96,6 +96,7 @@ class Engine:
         self._extra = tuple(plugins)
         self._lock = RLock()
         self._warned = False
+        self._read_revision = ""
         self._warn_lock = Lock()
         self.rules_layer = RulesLayer(
             self._rule_folders, engine=config.engine, enabled=config.l1_enabled
@@ -228,6 +229,8 @@ class Engine:
                 )
             if context.surface in _UNTRUSTED:
                 self._warn_without_vector()
+            if result.decision.revision != self._read_revision:
+                self._warn_of_names(result.decision.revision)
             emitter = self.emitter
             if emitter is not None:
                 emitter.emit(result, context, tool_risk, value)
@@ -334,3 +337,11 @@ class Engine:
             "can pass; shield.coverage() shows what is guarded.",
             self.vector_layer.skip_reason(None, ()),
         )
+
+    def _warn_of_names(self, revision: str) -> None:
+        """Say once what policies name and no detector has: such a rule protects nothing."""
+        self._read_revision = revision
+        from rune_core.coverage import unmatched_names
+
+        for line in unmatched_names(self):
+            _log.warning("%s", line)

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -222,6 +222,11 @@ def _policies(config: ShieldConfig) -> Iterator[Check]:
     monitored = [rule.name for rule in policy.rules if rule.mode == "monitor"]
     if monitored:
         yield Check(area, "monitor", "warn", f"only recorded, not acted on: {', '.join(monitored)}")
+    from rune_core.coverage import unmatched_names
+    from rune_core.engine import Engine
+
+    for line in unmatched_names(Engine(replace(config, events_enabled=False))):
+        yield Check(area, "names", "warn", line, "such a rule finds nothing: mend the name")
 
 
 def _events(config: ShieldConfig) -> Iterator[Check]:

@@ -27,6 +27,7 @@ from rune_core.policy.model import (
 from rune_core.policy.names import (
     ACTION_ALIASES,
     LATER_KINDS,
+    label_of,
     looks_like_regex,
     pattern_problems,
     threats_named,
@@ -249,7 +250,8 @@ class RuleReader(CallRuleReader):
                 named = threats_named(text)
                 threats |= named
                 if not named:
-                    names.append(text)
+                    known_as = label_of(text)
+                    names += [text] if known_as is None else [text, known_as]
                 continue
             problems = pattern_problems(text)
             for problem in problems:

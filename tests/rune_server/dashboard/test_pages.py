@@ -58,6 +58,44 @@ def test_every_page_fits(as_role: Callable[..., Visit], width: int) -> None:
         assert wide <= 0, (name, wide)
 
 
+# Whether a chart's axis is cut off: something is painted at the right edge of the band below it.
+CUT_AXES = """() => [...document.querySelectorAll("[data-chart] canvas")].map((canvas) => {
+  const band = Math.round(22 * devicePixelRatio);
+  const pen = canvas.getContext("2d");
+  const edge = pen.getImageData(canvas.width - 1, canvas.height - band, 1, band);
+  return edge.data.some((value, at) => at % 4 === 3 && value > 0);
+})"""
+DRAWN = """() => {
+  const charts = [...document.querySelectorAll("[data-chart]")];
+  return charts.length > 0 && charts.every((chart) => chart.querySelector("canvas"));
+}"""
+
+
+def test_a_small_desk_cuts_nothing_off(as_role: Callable[..., Visit]) -> None:
+    """At 1280: figures in one row, tables whole, and the last label of a chart's axis."""
+    window = as_role(width=1280)
+    page = window.go("/")
+    rows = "boxes => new Set(boxes.map((box) => box.offsetTop)).size"
+    assert page.locator(".stats > *").count() == 4
+    assert page.locator(".stats > *").evaluate_all(rows) == 1
+    page.set_viewport_size({"width": 500, "height": 800})
+    assert page.locator(".stats > *").evaluate_all(rows) == 2
+    page.set_viewport_size({"width": 1280, "height": 800})
+    hidden = "box => box.scrollWidth - box.clientWidth"
+    page = window.go("/agents/billing-assistant?range=7d")
+    assert page.get_by_label("All tools, scrollable").evaluate(hidden) <= 0
+    page = window.go("/policies")
+    content = page.locator("tr[data-href]").first.get_attribute("data-href")
+    page = window.go(f"{content}/history")
+    assert page.get_by_label("Revisions, scrollable").evaluate(hidden) <= 0
+    # The last of these labels stands as near to the edge as one can.
+    for minute in range(0, 20, 5):
+        since, until = "2026-01-01T00:00:00Z", f"2026-01-02T00:{minute:02}:00Z"
+        page = window.go(f"/events?since={since}&until={until}")
+        page.wait_for_function(DRAWN)
+        assert page.evaluate(CUT_AXES) == [False], minute
+
+
 def _readable() -> list[str]:
     return [
         page.path

@@ -140,6 +140,24 @@ def test_the_owner_signs_in_and_out(up: Up) -> None:
         assert client.get("/events").status_code == 200
 
 
+def test_a_forgotten_password_without_mail(up: Up) -> None:
+    """Nobody is told to look at a mail that does not come; the operator's link does it."""
+    with up.client() as client:
+        for asked in (client.get("/reset"), client.post("/reset", data={"email": "a@example.com"})):
+            assert "This server sends no mail" in asked.text
+            assert "rune password" in asked.text
+            assert "on its way" not in asked.text
+        linked = up.command("password", "Owner@rune.internal", RUNE_PORT=str(up.port)).stdout
+        path = linked.strip().removeprefix(up.url)
+        assert re.fullmatch(r"/reset/[\w-]{43}", path), linked
+        up.secrets.append(path.rpartition("/")[2])
+        assert client.post(path, data={"password": up.password}).status_code == 303
+        assert client.post(path, data={"password": up.password}).status_code == 422
+        form = {"email": "owner@rune.internal", "password": up.password}
+        assert client.post("/sign-in", data=form).status_code == 303
+        assert f"export RUNE_CA_FILE={up.certificate}" in client.get("/welcome").text
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -352,3 +370,8 @@ def test_commands_say_what_is_wrong(up: Up, tmp_path: Path) -> None:
     made = up.command("owner", "ada@example.com", RUNE_DATA_DIR=empty)
     assert "rune_live_" in made.stdout
     assert up.command("owner", "ada@example.com", RUNE_DATA_DIR=empty).returncode == 2
+    linked = up.command("password", "ada@example.com", RUNE_DATA_DIR=empty)
+    assert re.fullmatch(r"https://\S+/reset/[\w-]{43}\n", linked.stdout)
+    nobody = up.command("password", "eve@example.com", RUNE_DATA_DIR=empty)
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert "no account has the address eve@example.com" in nobody.stderr

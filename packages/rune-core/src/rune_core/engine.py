@@ -8,6 +8,7 @@ from functools import partial
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
+from rune_core.agents_seen import AgentsSeen
 from rune_core.failure import describe, log_failure
 from rune_core.ids import cache_digest
 from rune_core.layers.base import RegisteredLayer
@@ -79,6 +80,7 @@ class Engine:
         self.policies = PolicyStore(
             config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
         )
+        self.agents = AgentsSeen()
         self.tools = ToolsSeen()
         self.pins = ToolPins()
         self.profiles = ToolProfiles()
@@ -220,6 +222,7 @@ class Engine:
         """Count a result and emit its event. Never raises."""
         try:
             self.tally.add(result)
+            self.agents.note(context.agent_id)
             if context.tool is not None:
                 self.tools.note(
                     context.agent_id, context.tool, tool_risk, context.tool_definition_hash

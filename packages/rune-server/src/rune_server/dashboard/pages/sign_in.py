@@ -201,11 +201,15 @@ async def take_new_email(view: View) -> Response:
 
 async def forgotten(view: View) -> Response:
     """Where one asks for a new password."""
+    if not view.platform.mailer.configured:
+        return _no_mail(view)
     return view.show("auth/forgotten.html", title="A new password", error=None)
 
 
 async def ask_reset(view: View) -> Response:
     """Send the link, if there is such an account; the answer is the same if not."""
+    if not view.platform.mailer.configured:
+        return _no_mail(view)
     email = await view.text("email")
     try:
         await reset.count(view.platform, email, view.client)
@@ -220,6 +224,11 @@ async def ask_reset(view: View) -> Response:
     )
     answer.background = BackgroundTask(reset.ask, view.platform, email, view.client)
     return answer
+
+
+def _no_mail(view: View) -> Response:
+    """Who can help where no link can be sent."""
+    return view.show("auth/no_mail.html", title="A new password")
 
 
 async def reset_form(view: View) -> Response:

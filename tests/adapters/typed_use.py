@@ -86,3 +86,5 @@ def frameworks(shield: Shield, tools: list[BaseTool]) -> None:
     FunctionAgent(tools=shield_llama_tools([look], shield), llm=shield_llm(MockLLM()))
     assert_type(shield_agent(Agent[str](name="a"), shield), Agent[str])
     assert_type(shield_run_config(RunConfig(), shield), RunConfig)
+    shield_agent("a")  # type: ignore[type-var] # pyright: ignore[reportArgumentType]
+    shield_model("m")  # type: ignore[type-var] # pyright: ignore[reportArgumentType]

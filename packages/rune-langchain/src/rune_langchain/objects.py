@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as as_tool
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rune_core import Shield
     from rune_langchain.guarded import Overrides
 
-_R = TypeVar("_R")
+_R = TypeVar("_R", bound=Runnable[Any, Any])
 _B = TypeVar("_B", bound=BaseRetriever)
 
 

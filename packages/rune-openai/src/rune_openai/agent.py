@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rune_core import Shield
     from rune_openai.guard import Guard
 
-_A = TypeVar("_A")
+_A = TypeVar("_A", bound=Agent[Any])
 FRAMEWORK = "openai-agents"
 
 

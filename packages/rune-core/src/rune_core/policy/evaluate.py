@@ -21,6 +21,7 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
+from rune_core.policy.untold import untold
 from rune_core.verdict import score
 from rune_scanner.finding import Surface
 
@@ -351,13 +352,18 @@ def _hold_call(
             holds = None
     if holds is False:
         return
-    reason = "its condition holds"
     if holds is None:
         # Not knowing must not open what the rule is there to close.
         if rule.rule.action.rank < Action.ASK.rank:
             return
-        reason = "its condition cannot be evaluated on this call, which counts as a match"
-    _add_tool_match(rule, facts, day, done, rule.rule.description or reason)
+        why = (
+            "its condition cannot be evaluated on this call, which counts as a match: "
+            f"{untold(match.when, facts.call)}"
+        )
+        said = rule.rule.description
+        _add_tool_match(rule, facts, day, done, f"{said} ({why})" if said else why)
+        return
+    _add_tool_match(rule, facts, day, done, rule.rule.description or "its condition holds")
 
 
 def _add_tool_match(

@@ -369,12 +369,15 @@ def test_keeping_nothing_empties_the_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_costs_events_not_scans(tmp_path):
+def test_a_file_that_cannot_be_written_costs_events_not_scans(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     config = ShieldConfig(events_path=tmp_path / "file" / "events.jsonl", plugins_enabled=False)
     with Shield(config=config) as shield:
         assert shield.scan_input("hello").decision is not None
     assert shield.stats.losses == {"sink_failed": 1}
+    (told,) = [record for record in caplog.records if record.name == "rune_core.events"]
+    assert f"{tmp_path / 'file' / 'events.jsonl'} cannot be written (" in told.getMessage()
+    assert "RUNE_EVENTS_TO_FILE=0" in told.getMessage()
 
 
 APPEND = """

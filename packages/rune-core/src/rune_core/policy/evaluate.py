@@ -220,6 +220,10 @@ def decide(decision_id: str, revision: str, matches: Iterable[RuleMatch]) -> Dec
             explanation=_bystanders(ranked),
             matches=tuple(ranked),
             monitored_action=monitored_action,
+            threat=next(
+                (m.threat for m in ranked if not m.excepted_by and m.action is monitored_action),
+                None,
+            ),
         )
     others = sum(1 for m in ranked[1:] if m.acts)
     tail = "" if not others else f" {others} more rule{'s' if others > 1 else ''} matched."
@@ -233,6 +237,7 @@ def decide(decision_id: str, revision: str, matches: Iterable[RuleMatch]) -> Dec
         f"{first.reason}.{tail}",
         matches=tuple(ranked),
         monitored_action=monitored_action,
+        threat=first.threat,
     )
 
 

@@ -159,6 +159,27 @@ def test_names_that_no_detector_has_are_told(rune: Invoke, monkeypatch: pytest.M
     assert "emial" in checks(rune("doctor", "--json"))["names"]["detail"]
 
 
+def test_policy_check_minds_no_other_setting(
+    rune: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Path("typo.yaml").write_text(TYPO)
+    for name, value in {
+        "RUNE_URL": "https://127.0.0.1:1",
+        "RUNE_API_KEY": "rune_live_" + "k" * 43,
+        "RUNE_JUDGE_URL": "http://judge.example.com",
+        "RUNE_JUDGE_MODEL": "m",
+        "RUNE_JOURNAL_ENABLED": "1",
+        "RUNE_JOURNAL_KEY": "file",
+    }.items():
+        monkeypatch.setenv(name, value)
+    result = rune("policy", "check", "typo.yaml")
+    assert result.exit_code == 0, result.output
+    assert "warn  rule mail (typo) names 'emial'" in result.stdout
+    assert not (tmp_path / "state").exists()
+    monkeypatch.setenv("RUNE_L1_ENABLED", "maybe")
+    assert rune("policy", "check", "typo.yaml").exit_code == 0
+
+
 def test_policy_check_of_nothing_exits_2(rune: Invoke) -> None:
     assert rune("policy", "check", "missing").exit_code == 2
 

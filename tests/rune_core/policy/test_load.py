@@ -209,6 +209,28 @@ exceptions:
     assert errors[4].startswith("p.yaml:7: rules[0].threshold: must be above 0 and at most 1")
 
 
+def test_a_rule_of_no_kind_tells_its_other_faults_too():
+    told = faults(
+        """
+version: "1.0"
+rules:
+  - {name: r, type: tool_allowlst, tools: [a], action: blok}
+  - {nam: s, action: flag}
+"""
+    )
+    for message, expected in zip(
+        told,
+        [
+            "rules[0].type: 'tool_allowlst' is not a kind of rule (did you mean tool_allowlist? ",
+            "rules[0].action: 'blok' is unknown",
+            "rules[1]: has neither scanner nor type",
+            "rules[1].nam: is not a key of a rule (did you mean name? known keys: ",
+        ],
+        strict=True,
+    ):
+        assert expected in message
+
+
 def test_conditions_are_refused_not_ignored():
     message = fault('rules: [{name: r, scanner: pii, action: block, when: "true"}]')
     assert "rules[0].when" in message

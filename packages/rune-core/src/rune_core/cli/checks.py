@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import fields, replace
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -222,10 +222,9 @@ def _policies(config: ShieldConfig) -> Iterator[Check]:
     monitored = [rule.name for rule in policy.rules if rule.mode == "monitor"]
     if monitored:
         yield Check(area, "monitor", "warn", f"only recorded, not acted on: {', '.join(monitored)}")
-    from rune_core.coverage import unmatched_names
-    from rune_core.engine import Engine
+    from rune_core.cli.policy_names import names_without_detector
 
-    for line in unmatched_names(Engine(replace(config, events_enabled=False))):
+    for line in names_without_detector(config):
         yield Check(area, "names", "warn", line, "such a rule finds nothing: mend the name")
 
 

@@ -32,6 +32,7 @@ from rune_core.policy.names import (
     pattern_problems,
     threats_named,
 )
+from rune_core.policy.reader import meant
 from rune_core.policy.source import Node, Scalar, Table
 from rune_scanner.finding import Severity, Threat
 
@@ -151,6 +152,12 @@ class RuleReader(CallRuleReader):
             line=node.line,
         )
 
+    def _rest(self, node: Table, key: str) -> None:
+        """Tell what else is wrong with a rule whose kind is not known."""
+        self._unknown_keys(node, key, COMMON_KEYS.union(*KIND_KEYS.values()), of="a rule")
+        if "action" in node.items:
+            self._action(node, key, "scanner")
+
     def _kind(self, node: Table, key: str) -> str | None:
         kind_node, scanner = node.items.get("type"), node.items.get("scanner")
         if kind_node is None and scanner is None:
@@ -160,6 +167,7 @@ class RuleReader(CallRuleReader):
                 "has neither scanner nor type",
                 f"scanner: a threat, or type: one of {', '.join(KIND_KEYS)}",
             )
+            self._rest(node, key)
             return None
         if kind_node is None:
             named = str(scanner.value) if isinstance(scanner, Scalar) else ""
@@ -182,8 +190,9 @@ class RuleReader(CallRuleReader):
                 line,
                 f"{key}.type",
                 f"{kind!r} is not a kind of rule",
-                f"one of {', '.join(KIND_KEYS)}",
+                f"{meant(kind, KIND_KEYS)}one of {', '.join(KIND_KEYS)}",
             )
+            self._rest(node, key)
             return None
         return kind
 

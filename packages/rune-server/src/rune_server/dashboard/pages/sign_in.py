@@ -119,6 +119,9 @@ async def sign_out(view: View) -> Response:
     return _with_cookies(view.go("/sign-in", "You are signed out."), ended)
 
 
+_SIGN_UP = ("email", "name", "organisation")
+
+
 async def sign_up_form(view: View) -> Response:
     """Where one makes an account and an organisation."""
     return _sign_up(view)
@@ -132,7 +135,7 @@ def _sign_up(
         status=200 if error is None else error.status,
         title="Create your account",
         error=error,
-        values=values or {},
+        values=values or dict.fromkeys(_SIGN_UP, ""),
         registration=view.platform.settings.registration,
         providers=_providers(view),
     )
@@ -140,7 +143,7 @@ def _sign_up(
 
 async def sign_up(view: View) -> Response:
     """Make the account; it works once the address is proven by mail."""
-    values = {name: await view.text(name) for name in ("email", "name", "organisation")}
+    values = {name: await view.text(name) for name in _SIGN_UP}
     try:
         await users.register(
             view.platform, **values, password=await view.text("password"), client=view.client

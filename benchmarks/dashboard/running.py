@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import msgspec
 import trustme
 
 from benchmarks.dashboard import scenes
-from benchmarks.dashboard.seed import OTHER, PASSWORD, PEOPLE
+from benchmarks.dashboard.seed import MASTER_KEY, OTHER, PASSWORD, PEOPLE
 from benchmarks.ports import free_port
 
 if TYPE_CHECKING:
@@ -168,6 +169,29 @@ class DemoServer:
         if process.stdout is not None:
             process.stdout.close()
 
+    def command(self, *words: str) -> str:
+        """What a ``rune`` command of the server's operator prints, on the folder that is served."""
+        folder = str(self._folder / "data")
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "rune_core.cli",
+                *words,
+                "--data-dir",
+                folder,
+            ],
+            env={name: value for name, value in os.environ.items() if "RUNE_" not in name}
+            | {"RUNE_MASTER_KEY": MASTER_KEY, "RUNE_PASSWORD_COST": "4"},
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr[-4000:])
+        return done.stdout
+
     @property
     def log(self) -> str:
         """What it wrote to standard error."""
@@ -189,7 +213,7 @@ class DemoServer:
         rejected = answer.json()["rejected"]
         assert not rejected, rejected
 
-    def burst(self, number: int, **changes: Any) -> list[Event]:
+    def burst(self, number: int, *, key: str | None = None, **changes: Any) -> list[Event]:
         """Send some decisions that are made now; ``changes`` replace fields of each."""
         world = scenes.World(time.time_ns() % 2**32)
         made: list[Event] = []
@@ -198,7 +222,7 @@ class DemoServer:
             made += scenes.session(world, agent, datetime.now(UTC), trouble=True)
         now = scenes.stamp(datetime.now(UTC))
         made = [msgspec.structs.replace(event, timestamp=now, **changes) for event in made[:number]]
-        self.send(made)
+        self.send(made, key=key)
         return made
 
     def _until(self, word: str) -> None:

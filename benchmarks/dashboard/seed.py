@@ -48,6 +48,7 @@ PEOPLE = (
     ("linus@northwind.example", "Linus Baptiste", Role.MEMBER),
     ("vera@northwind.example", "Vera Tanaka", Role.VIEWER),
 )
+MASTER_KEY = "00" * 31 + "07"
 OTHER = ("bob@contoso.example", "Bob Moreau", Role.OWNER)
 _MADE_UP = 200_000
 _AGAIN = """
@@ -336,7 +337,7 @@ async def _views(platform: Platform, owner: Actor) -> None:
 def settings_for(folder: Path, **values: Any) -> Settings:
     """Settings of a demo server in a folder of its own, with quick password hashes."""
     return server_settings.load(
-        {"data_dir": folder, "master_key": "00" * 31 + "07", "password_cost": 4, **values},
+        {"data_dir": folder, "master_key": MASTER_KEY, "password_cost": 4, **values},
         environ={},
     )
 

@@ -4,17 +4,19 @@ import json
 import logging
 import os
 import pickle
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 import trustme
 from hypothesis import given
@@ -72,8 +74,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(context=None):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serving(context=None, handler=Handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.seen, server.bodies, server.answer = [], [], (200, {}, b"{}")
     if context is not None:
@@ -220,6 +222,67 @@ def test_a_proxy_of_the_environment_gets_no_plain_text(server, connection, monke
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     assert connection.request("GET", "/").status == 200
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Carries what is encrypted, unread."""
+
+    def do_CONNECT(self):
+        self.server.seen.append((self.path, self.headers.get("Proxy-Authorization")))
+        host, _, port = self.path.partition(":")
+        with socket.create_connection((host, int(port)), 10) as there:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=self.pump, args=(there, self.connection))
+            back.start()
+            self.pump(self.connection, there)
+            back.join()
+
+    def pump(self, source, sink):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def log_message(self, *_):
+        pass
+
+
+async def test_a_proxy_of_the_environment_carries_what_is_encrypted(
+    authority, tmp_path, monkeypatch
+):
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with serving(context) as server, serving(handler=Proxy) as proxy:
+        url = f"https://localhost:{server.server_port}"
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@127.0.0.1:{proxy.server_port}")
+        through = connect(url, ca_file=tmp_path / "ca.pem")
+        assert through.request("GET", "/").status == 200
+        assert (await through.arequest("GET", "/")).status == 200
+        assert proxy.seen == [(url.removeprefix("https://"), "Basic bWU6cHc=")] * 2
+        await through.aclose()
+        through.close()
+        monkeypatch.setenv("NO_PROXY", "example.com,localhost")
+        past = connect(url, ca_file=tmp_path / "ca.pem")
+        assert past.request("GET", "/").status == 200
+        past.close()
+        assert len(proxy.seen) == 2
+        assert len(server.seen) == 3
+
+
+async def test_requests_of_ours_tell_the_applications_log_nothing(server, connection, caplog):
+    caplog.set_level(logging.INFO)
+    assert connection.request("GET", "/").status == 200
+    assert (await connection.arequest("GET", "/")).status == 200
+    await connection.aclose()
+    assert caplog.records == []
+    async with httpx.AsyncClient() as theirs:
+        await theirs.get(connection.url)
+    assert [record.name for record in caplog.records] == ["httpx"]
 
 
 @pytest.mark.parametrize(

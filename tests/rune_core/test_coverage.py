@@ -90,10 +90,24 @@ rules:
   - {name: glob, scanner: all, rules: ["no-such-*"], action: block}
 """
     text = warnings_of(shield_for_tests(policy=policy, l1=True))
-    assert "rule typo (inline) names 'emial', which no detector has" in text
+    assert "rule typo (inline) names 'emial', which no detector has; did you mean email?" in text
     assert "rule glob (inline) names 'no-such-*'" in text
     assert "X[0-9]" not in text
     assert "'l2-*'" not in text, "the built-in policy names layer 2, installed or not"
+
+
+def test_the_first_scan_warns_once_of_names_that_no_detector_has(caplog):
+    policy = """
+version: "1.0"
+rules:
+  - {name: cards, type: data_protection, patterns: [credit_card], action: redact}
+  - {name: typo, type: data_protection, patterns: [emial], action: redact}
+"""
+    shield = shield_for_tests(policy=policy, l1=True)
+    for _ in range(3):
+        shield.scan_output("My card is 4111 1111 1111 1111.")
+    (record,) = caplog.records
+    assert "rule typo (inline) names 'emial'" in record.getMessage()
 
 
 def test_without_layer_2_the_first_untrusted_text_warns_once(caplog):

@@ -322,7 +322,7 @@ def test_unknown_arguments_and_values_are_refused():
         shield.scan_input("a", agnet_id="x")
     with pytest.raises(ValueError, match="tool_risk"):
         shield.validate_action("t", {}, tool_risk="enormous")
-    with pytest.raises(ValueError, match="mail"):
+    with pytest.raises(ValueError, match="surface must be one of"):
         shield.scan("mail", "a")
     with pytest.raises(ConfigError, match="on_block"):
         Shield(on_block="explode")
@@ -466,3 +466,32 @@ def test_an_ask_without_a_handler_says_what_is_missing(caplog):
         # Said once a process, by whichever test asked first.
         assert "the approval handler failed" not in caplog.text
         assert not caplog.records or "approval_handler" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"config": {"url": "x"}}, "config: takes a ShieldConfig, not dict"),
+        ({"approval_handler": True}, "approval_handler: takes a function"),
+    ],
+)
+def test_what_a_shield_cannot_be_made_of_is_told_at_once(given, told):
+    with pytest.raises(ConfigError, match=told):
+        Shield(**given)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "told"),
+    [
+        (lambda s: s.scan("canary words", "input"), ValueError, "surface must be one of input,"),
+        (lambda s: s.guard_value("canary words", 1), ValueError, "surface must be one of input,"),
+        (lambda s: s.protect(surface="canary")(len), ValueError, "surface must be one of input,"),
+        (lambda s: s.scan_input("x", "canary"), TypeError, "context must be a ScanContext or a"),
+        (lambda s: s.scan_input("x", session="canary"), TypeError, "session must be a Session"),
+        (lambda s: s.guard_text("input", "x", on_block="canary"), ValueError, "must be one of rai"),
+    ],
+)
+def test_arguments_in_the_wrong_place_are_told_and_not_repeated(call, error, told):
+    with pytest.raises(error, match=told) as raised:
+        call(shield_for_tests())
+    assert "canary" not in str(raised.value)

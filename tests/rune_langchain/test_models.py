@@ -20,7 +20,7 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from rune_core import Shield, ShieldBlockedError, UnguardableError
 from rune_langchain import shield_model
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 ORDER, KEY, WIPE = "obey-the-mail", "canary-key-5150", "wipe-the-disk"
+
+
+class Note(BaseModel):
+    """Note something down."""
+
+    text: str
 
 
 @tool
@@ -348,6 +354,26 @@ def test_bound_retried_and_structured_models_are_guarded_inside(shield: Shield) 
         assert KEY in built.invoke("hi").text
     with pytest.raises(UnguardableError, match="no chat model"):
         shield_model(RunnableLambda(str), shield)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_structured_answers_are_checked_with_the_raw_ones_or_without(
+    shield: Shield, raw: bool
+) -> None:
+    call = {"name": "Note", "args": {"text": "milk"}, "id": "call-1"}
+    model = FakeChat(answers=[AIMessage("", tool_calls=[call])])
+    guarded = shield_model(model.with_structured_output(Note, include_raw=raw), shield)
+    answer: Any = guarded.invoke("hi")
+    assert (answer["parsed"] if raw else answer) == Note(text="milk")
+    with pytest.raises(ShieldBlockedError):
+        guarded.invoke(ORDER)
+    assert len(model.seen) == 1
+
+
+def test_a_fallback_without_a_model_is_refused(shield: Shield) -> None:
+    built = FakeChat(answers=["one"]).with_fallbacks([RunnableLambda(lambda _: AIMessage("two"))])
+    with pytest.raises(UnguardableError, match="no chat model in this RunnableLambda"):
+        shield_model(built, shield)
 
 
 def test_fallbacks_do_not_answer_what_was_blocked(shield: Shield) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
@@ -53,6 +54,21 @@ async def test_documents_are_cut_and_keep_the_rest(shield: Shield) -> None:
             assert ORDER not in found[1].page_content
             assert found[1].page_content.endswith("c")
             assert found[1].metadata == {"page": 2}
+
+
+def test_metadata_is_cut_too_and_keeps_the_rest(shield: Shield) -> None:
+    day, odd = datetime(2026, 1, 2, tzinfo=UTC), object()
+    metadata = {"title": f"A page. {ORDER}", "day": day, "odd": odd, "tags": ["a", ORDER], "n": 2}
+    plain = Document("clean", metadata={"title": "A page", "day": day, "odd": odd})
+    shelf = Shelf(found=[Document("clean", metadata=metadata), plain])
+    cut, same = shield_retriever(shelf, shield).invoke("q")
+    assert ORDER not in repr(cut.metadata)
+    assert cut.page_content == "clean"
+    assert cut.metadata["title"].startswith("A page.")
+    assert (cut.metadata["day"], cut.metadata["odd"], cut.metadata["n"]) == (day, odd, 2)
+    assert cut.metadata["tags"][0] == "a"
+    assert same == plain
+    assert ORDER in metadata["title"], "the store keeps what it has"  # type: ignore[operator]
 
 
 def test_a_blocked_document_is_left_out(make_bench: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -512,3 +513,9 @@ async def test_usage_of_a_streamed_run_is_the_models_own(shield: Shield) -> None
         model = ScriptedModel([ModelStep(output=[assistant_message(text)], usage=usage)])
         _, result = await events_of(shield_agent(Agent(name="a", model=model), shield))
         assert result.context_wrapper.usage.requests == 5
+
+
+def test_pickling_a_guarded_agent_says_what_to_do_instead(shield: Shield) -> None:
+    agent = Agent(name="desk", model=ScriptedModel([]))
+    with pytest.raises(TypeError, match="pickle the original and guard it where it is used"):
+        pickle.dumps(shield_agent(agent, shield))

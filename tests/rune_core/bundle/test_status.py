@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_rune_server import document
 
+from rune_core.agents_seen import MAX_AGENTS, AgentsSeen
 from rune_core.bundle import report
 from rune_core.bundle.status import (
     AdapterEntry,
@@ -103,6 +104,17 @@ def test_tools_and_what_is_not_guarded_are_told(server, connect):
     assert not [r for r in server.requests if CANARY.encode() in r.raw]
 
 
+def test_an_agent_that_calls_no_tool_is_told(server, connect):
+    shield = connect()
+    shield.scan_input("Good morning", agent_id="greeter")
+    shield.scan_input("Good morning", agent_id=f"for {CANARY}!")
+    shield.scan_input("Good morning")
+    shield.sync_policies(30.0)
+    status = told(server, lambda body: body["agents"])
+    assert status["agents"] == ["greeter", "masked"]
+    assert status["tools"] == []
+
+
 def test_names_that_are_none_are_masked(server, connect):
     shield = connect()
     shield.validate_action(f"tool\n{CANARY}", {}, agent_id=f"for {CANARY}!")
@@ -141,6 +153,14 @@ def test_a_server_that_does_not_take_it_changes_nothing(server, connect, fault):
     shield.validate_action("search", {})
     # The connection that broke may be the one that is asked next: once more, and it is a new one.
     server.wait_for(lambda: shield.sync_policies(30.0).error == "")
+
+
+def test_what_the_server_did_not_take_is_told_again(server, connect):
+    server.faults["/v1/status"] = [(503, {}, b"")] * 3
+    shield = connect(policy_sync_interval_seconds=0.01)
+    # Three that failed, and one that was taken: not a quarter of an hour later.
+    server.wait_for(lambda: server.counts()["/v1/status"] >= 4)
+    shield.close(20.0)
 
 
 def test_a_status_that_cannot_be_made_changes_nothing(server, connect, monkeypatch):
@@ -189,6 +209,14 @@ def test_tools_are_remembered_within_a_bound():
     seen.note(None, "t", "high", "changed")
     [tool] = [tool for tool in seen.listed() if tool.name == "t"]
     assert (tool.agent_id, tool.risk, tool.definition_hash) == ("", "high", "changed")
+
+
+def test_agents_are_remembered_within_a_bound():
+    seen = AgentsSeen()
+    for number in range(MAX_AGENTS * 2):
+        seen.note(f"a{number:04}")
+    seen.note(None)
+    assert seen.listed() == tuple(f"a{n:04}" for n in range(MAX_AGENTS, MAX_AGENTS * 2))
 
 
 def test_no_line_break_follows_a_digest():

@@ -139,6 +139,47 @@ def test_policy_check_tells_every_fault_at_once(rune: Invoke) -> None:
     assert all(fault["key"] for fault in report["faults"])
 
 
+TYPO = """\
+version: "1.0"
+rules:
+  - {name: mail, type: data_protection, patterns: [emial], action: redact}
+  - {name: cards, type: data_protection, patterns: [credit_card], action: redact}
+"""
+
+
+def test_names_that_no_detector_has_are_told(rune: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("typo.yaml").write_text(TYPO)
+    result = rune("policy", "check", "typo.yaml")
+    assert result.exit_code == 0, result.output
+    assert "warn  rule mail (typo) names 'emial'" in result.stdout
+    assert "credit_card" not in result.stdout
+    (warning,) = json.loads(rune("policy", "check", "typo.yaml", "--json").stdout)["warnings"]
+    assert "did you mean email?" in warning
+    monkeypatch.setenv("RUNE_POLICIES", "typo.yaml")
+    assert "emial" in checks(rune("doctor", "--json"))["names"]["detail"]
+
+
+def test_policy_check_minds_no_other_setting(
+    rune: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Path("typo.yaml").write_text(TYPO)
+    for name, value in {
+        "RUNE_URL": "https://127.0.0.1:1",
+        "RUNE_API_KEY": "rune_live_" + "k" * 43,
+        "RUNE_JUDGE_URL": "http://judge.example.com",
+        "RUNE_JUDGE_MODEL": "m",
+        "RUNE_JOURNAL_ENABLED": "1",
+        "RUNE_JOURNAL_KEY": "file",
+    }.items():
+        monkeypatch.setenv(name, value)
+    result = rune("policy", "check", "typo.yaml")
+    assert result.exit_code == 0, result.output
+    assert "warn  rule mail (typo) names 'emial'" in result.stdout
+    assert not (tmp_path / "state").exists()
+    monkeypatch.setenv("RUNE_L1_ENABLED", "maybe")
+    assert rune("policy", "check", "typo.yaml").exit_code == 0
+
+
 def test_policy_check_of_nothing_exits_2(rune: Invoke) -> None:
     assert rune("policy", "check", "missing").exit_code == 2
 

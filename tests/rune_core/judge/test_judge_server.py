@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import time
@@ -187,6 +188,15 @@ def test_nobody_there(judged) -> None:
             for result in (shield.scan_document("odd"), asyncio.run(shield.ascan_document("odd2"))):
                 assert result.judge_outcome == "error"
                 assert report(result).reason == "cannot connect"
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_questions_tell_the_applications_log_nothing(judged, asynchronous, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    with judged(ATTACK) as (shield, judge, _):
+        asyncio.run(shield.ascan_input("odd")) if asynchronous else shield.scan_input("odd")
+        assert len(judge.requests) == 1
+    assert [record.name for record in caplog.records if "httpx" in record.name] == []
 
 
 def test_redirects_are_not_followed(judged) -> None:

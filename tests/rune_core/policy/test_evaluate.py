@@ -9,6 +9,8 @@ from rune_core.policy.compiled import CompiledPolicy
 from rune_core.policy.decision import RuleMatch
 from rune_core.policy.evaluate import Facts, decide, evaluate
 from rune_core.policy.load import load_default, load_text
+from rune_core.policy.names import DATA_ALIASES
+from rune_scanner import builtin_rules
 from rune_scanner.finding import Finding, Severity, Span, Surface, Threat
 
 
@@ -183,6 +185,23 @@ def test_data_protection_goes_by_id_label_or_threat(word):
     phone = found(0.9, "phone", Threat.SECRET_EXPOSURE, label="PHONE")
     done = evaluate(policy(rules), Facts(Surface.TOOL_RESULT, findings=[email, phone]))
     assert [cut.finding.rule_id for cut in done.cuts] == ["pii-email-address"]
+
+
+@pytest.mark.parametrize("word", ["credit_card", "Credit-Card", "card_number", "card"])
+def test_data_goes_by_the_names_that_others_use(word):
+    rules = f'  - {{name: r, type: data_protection, patterns: ["{word}"], action: redact}}'
+    card = found(0.9, "pii-payment-card", Threat.PII_EXPOSURE, label="CARD")
+    named = found(0.9, "credit_card", Threat.PII_EXPOSURE)  # a plug-in's detector of that name
+    done = evaluate(policy(rules), Facts(Surface.OUTPUT, findings=[card]))
+    assert [cut.finding.rule_id for cut in done.cuts] == ["pii-payment-card"]
+    done = evaluate(policy(rules), Facts(Surface.OUTPUT, findings=[named]))
+    assert len(done.cuts) == (word == "credit_card")
+
+
+def test_every_name_that_others_use_stands_for_a_label_that_there_is():
+    labels = {rule.label.casefold() for rule in builtin_rules()}
+    assert set(DATA_ALIASES.values()) <= labels
+    assert not DATA_ALIASES.keys() & labels
 
 
 def test_monitor_records_and_does_not_act():

@@ -209,6 +209,28 @@ exceptions:
     assert errors[4].startswith("p.yaml:7: rules[0].threshold: must be above 0 and at most 1")
 
 
+def test_a_rule_of_no_kind_tells_its_other_faults_too():
+    told = faults(
+        """
+version: "1.0"
+rules:
+  - {name: r, type: tool_allowlst, tools: [a], action: blok}
+  - {nam: s, action: flag}
+"""
+    )
+    for message, expected in zip(
+        told,
+        [
+            "rules[0].type: 'tool_allowlst' is not a kind of rule (did you mean tool_allowlist? ",
+            "rules[0].action: 'blok' is unknown",
+            "rules[1]: has neither scanner nor type",
+            "rules[1].nam: is not a key of a rule (did you mean name? known keys: ",
+        ],
+        strict=True,
+    ):
+        assert expected in message
+
+
 def test_conditions_are_refused_not_ignored():
     message = fault('rules: [{name: r, scanner: pii, action: block, when: "true"}]')
     assert "rules[0].when" in message
@@ -281,6 +303,29 @@ def test_two_rules_of_one_name_are_refused():
     assert "two rules are named 'a' (first on line 3)" in message
 
 
+def test_a_doubled_name_is_told_beside_every_other_fault():
+    messages = faults(
+        'version: "2.0"\nrules:\n  - {name: a, scanner: pii, action: flag}\n'
+        "  - {name: a, scanner: unheard, action: flag}\n"
+        "  - {name: b, scanner: pii, action: flag, action: block}\n"
+        "  - {name: b, scanner: pii, action: flag}\nrulez: []"
+    )
+    for expected in (
+        "version: is not a version",
+        "rules[1].name: two rules are named 'a' (first on line 3)",
+        "'unheard'",
+        "key 'action' stands twice",
+        "rules[3].name: two rules are named 'b' (first on line 5)",
+        "rulez: is not a key",
+    ):
+        assert any(expected in message for message in messages), (expected, messages)
+
+
+def test_two_rules_of_one_name_on_one_line_are_refused():
+    rule = "{name: a, scanner: pii, action: flag}"
+    assert "two rules are named 'a'" in fault(f"rules: [{rule}, {rule}]")
+
+
 def test_files_of_a_folder_compose(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "b.yaml").write_text(
@@ -303,7 +348,27 @@ def test_faults_of_all_files_come_at_once(tmp_path):
     with pytest.raises(PolicyLoadError) as caught:
         load_files(tmp_path)
     found = {(error.path.rsplit("/", 1)[-1], error.key) for error in caught.value.errors}
-    assert found == {("b.yaml", "name"), ("c.yaml", ""), ("d.yaml", "version")}
+    assert found == {("b.yaml", "rules[0].name"), ("c.yaml", ""), ("d.yaml", "version")}
+
+
+def test_a_name_taken_by_a_file_with_other_faults_is_taken(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        'version: "1.0"\nrules: [{name: same, scanner: unheard, action: flag}]'
+    )
+    (tmp_path / "b.yaml").write_text(
+        'version: "1.0"\nrules: [{name: same, scanner: pii, action: flag, tool: x}]'
+    )
+    with pytest.raises(PolicyLoadError) as caught:
+        load_files(tmp_path)
+    found = {(error.path.rsplit("/", 1)[-1], error.key) for error in caught.value.errors}
+    assert found == {
+        ("a.yaml", "rules[0].scanner"),
+        ("b.yaml", "rules[0].name"),
+        ("b.yaml", "rules[0].tool"),
+    }
+    (doubled,) = (error for error in caught.value.errors if error.key == "rules[0].name")
+    assert "'same' already stands in" in doubled.message
+    assert doubled.message.endswith("a.yaml:2")
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.yaml"])

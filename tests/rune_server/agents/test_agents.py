@@ -51,6 +51,15 @@ async def act(platform, organisation, number: int = 1, **fields) -> None:
     await platform.analytics.insert(organisation.id, made, received_at=now)
 
 
+async def test_an_agent_without_tools_has_a_process(platform, sdk, owner, organisation) -> None:
+    await act(platform, organisation, 1, agent_id="greeter")
+    await report.take(platform, sdk, status("i1", agents=("greeter",)))
+    (agent,) = (await agents.agents(platform, owner)).items
+    assert (agent.agent_id, agent.status, agent.instances) == ("greeter", "active", 1)
+    (instance,) = (await agents.instances(platform, owner, agent_id="greeter")).items
+    assert instance.agents == ("greeter",)
+
+
 async def test_a_report_is_kept_and_shown(platform, sdk, owner) -> None:
     said = status(
         "i1",

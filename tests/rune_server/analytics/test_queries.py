@@ -257,6 +257,15 @@ async def test_series_counts_every_event_once_and_leaves_no_point_out(analytics,
     assert len(plain.times) >= 12
 
 
+@pytest.mark.parametrize("chosen", [EventFilter(decision=""), EventFilter(session="")])
+async def test_an_empty_id_is_an_id_that_nothing_has(analytics, organisation, chosen):
+    await analytics.insert(organisation, made_events(20, until=NOW), received_at=NOW)
+    for window in (HOUR, DAY):
+        series = await analytics.series(organisation, window, "action", chosen)
+        assert not any(any(line) for line in series.lines.values())
+        assert (await analytics.totals(organisation, window, chosen)).events == 0
+
+
 async def test_many_values_are_counted_together_as_other(analytics, organisation):
     events = [made_event(NOW - timedelta(seconds=n), seed=n, tool=f"t{n}") for n in range(1, 40)]
     await analytics.insert(organisation, events)

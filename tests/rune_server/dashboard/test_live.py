@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from benchmarks.dashboard.running import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.dashboard.running import DemoServer
     from playwright.sync_api import Page
     from tests.rune_server.dashboard.conftest import Complaints, Visit
+
 
 SHIFTS = """
 window.shifts = [];
@@ -128,16 +131,39 @@ def test_the_first_event_turns_the_page_green(
     visit: Callable[..., Visit], server: DemoServer
 ) -> None:
     """In an organisation without events: the page waits, and says by itself that one came."""
-    from benchmarks.dashboard.running import STRANGER
-
+    said = server.command("owner", "ines@tailspin.example", "--organisation", "Tailspin")
+    password = re.search(r"password +(\S+)", said)
+    assert password is not None
     window = visit()
-    window.sign_in(STRANGER)
+    window.sign_in(Person("ines@tailspin.example", "Owner", "owner", password[1]))
     page = window.go("/welcome?framework=openai")
     assert "ShieldOpenAI" in page.content()
     page.get_by_role("button", name="Make a key").click()
     key = page.locator(".notice-good code").inner_text()
     assert key.startswith("rune_live_")
     assert f"RUNE_API_KEY={key}" in page.locator("pre").first.inner_text()
+    box = page.locator("[data-await-event]")
+    assert box.inner_text() == "Waiting for the first event. This turns green by itself."
+    assert box.get_attribute("data-arrived") is None
+    assert page.get_by_role("link", name="See it").is_hidden()
+    waiting = box.evaluate("box => getComputedStyle(box).backgroundColor")
+    server.burst(1, key=key)
+    page.locator("[data-await-event][data-arrived]").wait_for(timeout=60_000)
+    assert box.inner_text() == "The first event has arrived."
+    assert page.locator("ol.steps > li[data-done]", has=box).count() == 1
+    page.wait_for_function(
+        "before => getComputedStyle(document.querySelector('[data-await-event]'))"
+        ".backgroundColor !== before",
+        arg=waiting,
+    )
+    page.get_by_role("link", name="See it").click()
+    page.locator("tr[data-id]").wait_for()
+    # Gone again, with its event.
+    page = window.go("/settings")
+    page.get_by_label("Type its name to confirm").fill("Tailspin")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("The organisation was deleted, with everything in it.").wait_for()
 
 
 def test_the_stream_ends_with_the_session(

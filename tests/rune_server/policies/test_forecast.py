@@ -250,6 +250,31 @@ async def test_a_dry_run_reads_stored_events(platform, owner, organisation, cloc
         await policies.dry_run(platform, owner, text, days=91)
 
 
+async def test_the_risk_is_of_the_worst_threat_not_of_the_one_that_decided(
+    platform, owner, organisation, clock
+) -> None:
+    """An injection that names a number: the risk score of the event is the number's."""
+    now = clock.now()
+    made = made_event(
+        now - timedelta(hours=1),
+        threat_type="prompt_injection",
+        threats=("pii_exposure", "prompt_injection"),
+        risk_score=0.97,
+        severity="high",
+        detectors=("PI-0001", "PII-0001"),
+        surface="input",
+        tool=None,
+    )
+    await platform.analytics.insert(organisation.id, [made], received_at=now)
+    text = HEAD + "".join(
+        f"  - {{name: {name}, scanner: {name}, threshold: 0.9, action: flag}}\n"
+        for name in ("pii_exposure", "prompt_injection")
+    )
+    found = await policies.dry_run(platform, owner, text, days=1)
+    sure = {rule.rule: (rule.matches, rule.at_most) for rule in found.rules}
+    assert sure == {"pii_exposure": (1, 1), "prompt_injection": (0, 1)}
+
+
 async def test_others_events_are_not_read(platform, organisation, new_organisation, clock) -> None:
     from rune_server.actor import Permission, Role, member
 

@@ -19,6 +19,7 @@ from benchmarks.made_events import made_events
 from benchmarks.ports import free_port
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tests.rune_server.post import running as running_post
 
 from rune_core import Shield, ShieldConfig
 from rune_server.state.sqlite import open_connection
@@ -138,6 +139,27 @@ def test_the_owner_signs_in_and_out(up: Up) -> None:
             assert client.post("/sign-out", headers=headers).status_code == 403
         assert client.post("/sign-out").status_code == 403
         assert client.get("/events").status_code == 200
+
+
+def test_a_forgotten_password_without_mail(up: Up) -> None:
+    """Nobody is told to look at a mail that does not come; the operator's link does it."""
+    with up.client() as client:
+        for asked in (client.get("/reset"), client.post("/reset", data={"email": "a@example.com"})):
+            assert "This server sends no mail" in asked.text
+            assert "rune password" in asked.text
+            assert "on its way" not in asked.text
+        linked = up.command("password", "Owner@rune.internal", RUNE_PORT=str(up.port)).stdout
+        path = linked.strip().removeprefix(up.url)
+        assert re.fullmatch(r"/reset/[\w-]{43}", path), linked
+        up.secrets.append(path.rpartition("/")[2])
+        assert client.post(path, data={"password": up.password}).status_code == 303
+        assert client.post(path, data={"password": up.password}).status_code == 422
+        form = {"email": "owner@rune.internal", "password": up.password}
+        assert client.post("/sign-in", data=form).status_code == 303
+        assert f"export RUNE_CA_FILE={up.certificate}" in client.get("/welcome").text
+        # Nor are they offered what the server does not do.
+        assert 'href="/organisations/new"' not in client.get("/").text
+        assert "made by whoever runs this server" in client.get("/organisations/new").text
 
 
 @pytest.mark.parametrize(
@@ -333,6 +355,33 @@ def test_a_server_is_rotated_while_it_runs(up: Up) -> None:
     up.stop()
 
 
+def test_people_sign_up_where_the_server_lets_them(up: Up) -> None:
+    if up.process is not None:
+        up.stop()
+    up.settings |= {"RUNE_REGISTRATION": "1"}
+    with running_post() as post:
+        up.settings |= {"RUNE_SMTP_DSN": post.dsn}
+        up.start()
+        password = "seven lanterns at dusk"
+        form = {"email": "mia@example.com", "name": "Mia", "organisation": "Mia & Co"}
+        with up.client() as client:
+            assert "Create an account" in client.get("/sign-in").text
+            assert client.get("/sign-up").text.count("required") == 4
+            refused = client.post("/sign-up", data=form | {"password": "short"})
+            assert refused.status_code == 422
+            assert "at least 12 characters" in refused.text
+            assert 'value="Mia &amp; Co"' in refused.text, "what was typed stays"
+            taken = client.post("/sign-up", data=form | {"password": password})
+            assert "We sent you a link" in taken.text
+            known = {"email": form["email"], "password": password}
+            assert client.post("/sign-in", data=known).status_code != 303
+            assert client.post(f"/verify/{post.link('verify')}").status_code == 303
+            assert client.post("/sign-in", data=known).status_code == 303
+            assert "Mia &amp; Co" in client.get("/").text
+            assert "Make organisation" in client.get("/organisations/new").text
+        up.stop()
+
+
 def test_commands_say_what_is_wrong(up: Up, tmp_path: Path) -> None:
     empty = str(tmp_path / "empty")
     for arguments, said in (
@@ -352,3 +401,8 @@ def test_commands_say_what_is_wrong(up: Up, tmp_path: Path) -> None:
     made = up.command("owner", "ada@example.com", RUNE_DATA_DIR=empty)
     assert "rune_live_" in made.stdout
     assert up.command("owner", "ada@example.com", RUNE_DATA_DIR=empty).returncode == 2
+    linked = up.command("password", "ada@example.com", RUNE_DATA_DIR=empty)
+    assert re.fullmatch(r"https://\S+/reset/[\w-]{43}\n", linked.stdout)
+    nobody = up.command("password", "eve@example.com", RUNE_DATA_DIR=empty)
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert "no account has the address eve@example.com" in nobody.stderr

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from rune_core.endpoint import checked_key, server_url
 from rune_core.errors import ConfigError, ServerAnswerError, ServerUnreachableError
 from rune_core.forks import import_http, in_child, unforked
+from rune_core.http import async_transport, new_request, transport
 from rune_core.instance import instance_id
 from rune_core.server_answer import Answer
 from rune_core.server_fault import said, status_error, transport_error
@@ -56,9 +57,9 @@ class Connection:
     """
 
     _lock: threading.Lock
-    _client: httpx.Client | None
+    _client: httpx.HTTPTransport | None
     _sockets: weakref.WeakSet[socket.socket]
-    _async_clients: weakref.WeakKeyDictionary[AbstractEventLoop, httpx.AsyncClient]
+    _async_clients: weakref.WeakKeyDictionary[AbstractEventLoop, httpx.AsyncHTTPTransport]
 
     def __init__(self, config: ShieldConfig) -> None:
         self.url = server_url(config.url, allow_http=config.allow_http)
@@ -182,15 +183,8 @@ class Connection:
         client = self.client()
 
         with self._faults():
-            request = client.build_request(
-                method,
-                self.url + path,
-                content=content,
-                headers=self._headers(headers),
-                timeout=self.timeout,
-                extensions={"trace": self._trace},
-            )
-            response = client.send(request, stream=True)
+            asked = self._asked(method, path, content, headers, {"trace": self._trace})
+            response = client.handle_request(asked)
             try:
                 if response.status_code not in _GOOD:
                     problem = bytearray()
@@ -199,7 +193,7 @@ class Connection:
                         if len(problem) > _MAX_PROBLEM_BYTES:
                             break
                     raise self._refusal(response, bytes(problem))
-                _allow_silence(request, read_timeout)
+                _allow_silence(asked, read_timeout)
                 yield response
             finally:
                 response.close()
@@ -218,14 +212,8 @@ class Connection:
         client = self.async_client()
 
         with self._faults():
-            request = client.build_request(
-                method,
-                self.url + path,
-                content=content,
-                headers=self._headers(headers),
-                timeout=self.timeout,
-            )
-            response = await client.send(request, stream=True)
+            asked = self._asked(method, path, content, headers)
+            response = await client.handle_async_request(asked)
             try:
                 if response.status_code not in _GOOD:
                     problem = bytearray()
@@ -234,25 +222,23 @@ class Connection:
                         if len(problem) > _MAX_PROBLEM_BYTES:
                             break
                     raise self._refusal(response, bytes(problem))
-                _allow_silence(request, read_timeout)
+                _allow_silence(asked, read_timeout)
                 yield response
             finally:
                 await response.aclose()
 
-    def client(self) -> httpx.Client:
-        """The pooled client of this process, made by the first call."""
+    def client(self) -> httpx.HTTPTransport:
+        """The pooled connections of this process, made by the first call."""
         # The lock comes second: a fork waits for unforked(), and must not find the lock held.
         with unforked(), self._lock:
             self._refuse_when_closed()
             if self._client is None:
                 import_http()
-                import httpx
-
-                self._client = httpx.Client(**self._client_settings())
+                self._client = transport(self.url, self._tls())
             return self._client
 
-    def async_client(self) -> httpx.AsyncClient:
-        """The pooled client of the running event loop, made by the first call on it."""
+    def async_client(self) -> httpx.AsyncHTTPTransport:
+        """The pooled connections of the running event loop, made by the first call on it."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -260,9 +246,8 @@ class Connection:
             self._refuse_when_closed()
             client = self._async_clients.get(loop)
             if client is None:
-                import httpx
-
-                client = httpx.AsyncClient(**self._client_settings())
+                import_http()
+                client = async_transport(self.url, self._tls())
                 self._async_clients[loop] = client
             return client
 
@@ -340,14 +325,25 @@ class Connection:
                 if closed:  # by another thread, while this one was connecting
                     _shut(opened)
 
-    def _client_settings(self) -> dict[str, Any]:
-        return {
-            "verify": self.ssl_context() if self.is_encrypted else False,
-            # A proxy of the environment may carry what is encrypted; plain text stays here.
-            "trust_env": self.is_encrypted,
-            "follow_redirects": False,
-            "timeout": self.timeout,
-        }
+    def _tls(self) -> ssl.SSLContext | None:
+        return self.ssl_context() if self.is_encrypted else None
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        headers: Mapping[str, str] | None,
+        extensions: Mapping[str, Any] | None = None,
+    ) -> httpx.Request:
+        return new_request(
+            method,
+            self.url + path,
+            headers=self._headers(headers),
+            timeout=self.timeout,
+            content=content,
+            extensions=extensions,
+        )
 
     def _headers(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         return {

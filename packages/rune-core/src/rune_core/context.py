@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
+from rune_scanner.finding import Surface
+
 if TYPE_CHECKING:
     from rune_core.session.session import Session
-    from rune_scanner.finding import Surface
 
 TOOL_RISKS = ("low", "medium", "high")
 
@@ -69,3 +70,15 @@ ContextLike: TypeAlias = ScanContext | Mapping[str, Any] | None
 ignored and never leave the process."""
 
 CONTEXT_KEYS = tuple(ContextFields.__annotations__)
+
+
+def surface_named(name: Surface | str) -> Surface:
+    """The surface of this name.
+
+    Raises:
+        ValueError: There is none. What was given is not repeated: it may be the text to scan.
+    """
+    try:
+        return Surface(name)
+    except ValueError:
+        raise ValueError(f"surface must be one of {', '.join(Surface)}") from None

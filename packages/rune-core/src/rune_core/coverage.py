@@ -16,7 +16,7 @@ from rune_core.tool_risk import declared, infer
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rune_core.bundle.sync import SyncState
     from rune_core.engine import Engine
@@ -335,6 +335,14 @@ def unmatched_names(engine: Engine) -> list[str]:
     known = [(rule.id, rule.label) for rule in rules]
     known += [(name, "") for name in (CHANGED_DEFINITION, *JUDGE_RULES, *LAYER_2_RULES)]
     return [
-        f"rule {rule} ({policy}) names {name!r}, which no detector has"
+        f"rule {rule} ({policy}) names {name!r}, which no detector has{_meant(name, known)}"
         for rule, policy, name in names_without_detector(engine.policies.current(), known)
     ]
+
+
+def _meant(name: str, known: Iterable[tuple[str, str]]) -> str:
+    from difflib import get_close_matches
+
+    names = {part.casefold() for pair in known for part in pair if part}
+    near = get_close_matches(name.casefold(), sorted(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

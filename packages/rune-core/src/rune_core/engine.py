@@ -8,6 +8,7 @@ from functools import partial
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
+from rune_core.agents_seen import AgentsSeen
 from rune_core.failure import describe, log_failure
 from rune_core.ids import cache_digest
 from rune_core.layers.base import RegisteredLayer
@@ -79,6 +80,7 @@ class Engine:
         self.policies = PolicyStore(
             config.local_policies_path, check_seconds=config.policy_reload_seconds, text=policy
         )
+        self.agents = AgentsSeen()
         self.tools = ToolsSeen()
         self.pins = ToolPins()
         self.profiles = ToolProfiles()
@@ -94,6 +96,7 @@ class Engine:
         self._extra = tuple(plugins)
         self._lock = RLock()
         self._warned = False
+        self._read_revision = ""
         self._warn_lock = Lock()
         self.rules_layer = RulesLayer(
             self._rule_folders, engine=config.engine, enabled=config.l1_enabled
@@ -219,12 +222,15 @@ class Engine:
         """Count a result and emit its event. Never raises."""
         try:
             self.tally.add(result)
+            self.agents.note(context.agent_id)
             if context.tool is not None:
                 self.tools.note(
                     context.agent_id, context.tool, tool_risk, context.tool_definition_hash
                 )
             if context.surface in _UNTRUSTED:
                 self._warn_without_vector()
+            if result.decision.revision != self._read_revision:
+                self._warn_of_names(result.decision.revision)
             emitter = self.emitter
             if emitter is not None:
                 emitter.emit(result, context, tool_risk, value)
@@ -331,3 +337,11 @@ class Engine:
             "can pass; shield.coverage() shows what is guarded.",
             self.vector_layer.skip_reason(None, ()),
         )
+
+    def _warn_of_names(self, revision: str) -> None:
+        """Say once what policies name and no detector has: such a rule protects nothing."""
+        self._read_revision = revision
+        from rune_core.coverage import unmatched_names
+
+        for line in unmatched_names(self):
+            _log.warning("%s", line)

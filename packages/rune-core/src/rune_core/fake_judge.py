@@ -73,7 +73,9 @@ class FakeJudge:
         refuses_schema: bool = False,
         before: Callable[[JudgeRequest], None] | None = None,
     ) -> None:
-        self.answer = {} if answer == "" else answer
+        self.answer: FakeAnswer | Callable[[JudgeRequest], FakeAnswer] = (
+            {} if answer == "" else answer
+        )
         self.status = status
         self.headers = dict(headers or {})
         self.refuses_schema = refuses_schema

@@ -122,7 +122,7 @@ class _Arguments:
     """Turns a call's arguments into names and values, and back after cuts."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self._name = name
+        self._name = getattr(function, "__name__", name)
         try:
             self._signature: inspect.Signature | None = inspect.signature(function)
         except (ValueError, TypeError):
@@ -140,7 +140,10 @@ class _Arguments:
         """
         if self._signature is None:
             return None, {"args": list(args), "kwargs": dict(kwargs)}
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self._name}() {error}") from None
         bound.apply_defaults()
         named = {k: v for k, v in bound.arguments.items() if k != self._receiver}
         return bound, named

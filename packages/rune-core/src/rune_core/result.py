@@ -71,8 +71,12 @@ class ScanResult:
 
     @property
     def threat_type(self) -> Threat | None:
-        """The threat with the highest risk; None when nothing was found."""
-        return self.verdict.threat_type
+        """The threat that decided; where none did, the one with the highest risk.
+
+        None when nothing was found. A text may tell an account number and give orders: it is
+        blocked over the orders, though the number is the surer find.
+        """
+        return self.decision.threat or self.verdict.threat_type
 
     @property
     def threats_detected(self) -> tuple[Threat, ...]:

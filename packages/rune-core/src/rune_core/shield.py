@@ -18,6 +18,7 @@ from rune_core.context import (
     ContextFields,
     ContextLike,
     ScanContext,
+    surface_named,
 )
 from rune_core.errors import ConfigError, ShieldClosedError
 from rune_core.guarded import (
@@ -88,6 +89,16 @@ class Shield:
     ) -> None:
         if isinstance(api_key, ShieldConfig):
             raise ConfigError("api_key: settings are handed over by name: Shield(config=...)")
+        if config is not None and not isinstance(config, ShieldConfig):
+            raise ConfigError(
+                f"config: takes a ShieldConfig, not {type(config).__name__}: "
+                "Shield(config=ShieldConfig(...))"
+            )
+        if approval_handler is not None and not callable(approval_handler):
+            raise ConfigError(
+                "approval_handler: takes a function, which gets an ApprovalRequest and returns "
+                f"True to approve, not {type(approval_handler).__name__}"
+            )
         given: dict[str, Any] = {
             "api_key": api_key,
             "local_policies_path": local_policies_path,
@@ -441,7 +452,7 @@ class Shield:
         from rune_core.protect import protect
 
         def decorate(target: _F) -> _F:
-            return protect(self, target, tool=tool, surface=Surface(surface), fields=fields)
+            return protect(self, target, tool=tool, surface=surface_named(surface), fields=fields)
 
         return decorate if function is None else decorate(function)
 
@@ -643,7 +654,7 @@ class Shield:
         request = Request(
             rendered=rendered,
             value=content,
-            context=self._context(Surface(surface), context, fields),
+            context=self._context(surface_named(surface), context, fields),
             approve=(
                 None if on_block is None else approve or self.approval_handler or _unavailable
             ),
@@ -659,6 +670,11 @@ class Shield:
         if isinstance(context, ScanContext):
             known = {name: getattr(context, name) for name in CONTEXT_KEYS}
         elif context is not None:
+            if not isinstance(context, Mapping):
+                raise TypeError(
+                    "context must be a ScanContext or a mapping with fields of one, not "
+                    f"{type(context).__name__}; fields can be given by name, as in agent_id=…"
+                )
             known = {name: context[name] for name in CONTEXT_KEYS if name in context}
             if "session_id" in context and "session" not in known:
                 known["session"] = self.open_session(
@@ -672,6 +688,11 @@ class Shield:
         if risk is not None and risk not in TOOL_RISKS:
             raise ValueError(f"tool_risk must be one of {', '.join(TOOL_RISKS)}, not {risk!r}")
         session: Session = known.pop("session", None) or current_session.get() or self._ambient
+        if not isinstance(session, Session):
+            raise TypeError(
+                f"session must be a Session, not {type(session).__name__}; "
+                "shield.open_session(session_id=…) finds or makes one"
+            )
         tags = known.pop("agent_tags", None) or session.agent_tags
         agent_id = known.pop("agent_id", None) or session.agent_id
         return ScanContext(
@@ -704,7 +725,12 @@ class Shield:
         )
 
     def _on_block(self, given: str | OnBlock | None) -> OnBlock:
-        return self.config.on_block if given is None else OnBlock(given)
+        if given is None:
+            return self.config.on_block
+        try:
+            return OnBlock(given)
+        except ValueError:
+            raise ValueError(f"on_block must be one of {', '.join(OnBlock)}") from None
 
 
 def _unavailable(_request: object) -> bool:

@@ -14,6 +14,7 @@ from rune_langchain.content import over_content
 from rune_langchain.guard import guard_for
 from rune_langchain.guarded import is_running
 from rune_langchain.messages import ids_of, texts_of
+from rune_langchain.retriever import document_checks
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class ShieldCallbackHandler(BaseCallbackHandler):
             ShieldBlockedError: Something in them may not pass as it is.
         """
         del kwargs
-        checks = [Check(Surface.DOCUMENT, d.page_content, remember=True) for d in documents]
+        checks = [check for document in documents for _, check in document_checks(document)]
         self._guard.run(_untouched(checks), self._ends(run_id))
 
     # -- what ends otherwise is forgotten

@@ -18,7 +18,7 @@ from langchain_core.runnables.config import ensure_config
 
 from rune_core import Shield
 from rune_core.action import Action
-from rune_core.adapters.guard import AdapterGuard, Rulings, adapter_name
+from rune_core.adapters.guard import AdapterGuard, Rulings, adapter_name, check_handed
 from rune_core.adapters.recent import Recent
 from rune_core.adapters.walk import Check, Ruling, Stopped
 from rune_core.ids import cache_digest, keyed_hash
@@ -303,8 +303,13 @@ def default_shield() -> Shield:
 
 
 def guard_for(shield: Shield | None, agent_id: str | None, *, interrupts: bool = False) -> Guard:
-    """The guard of a shield under an agent id."""
-    return _guard(shield or default_shield(), agent_id, interrupts)
+    """The guard of a shield under an agent id.
+
+    Raises:
+        ConfigError: It is no shield, or no agent id.
+    """
+    check_handed(shield, agent_id)
+    return _guard(default_shield() if shield is None else shield, agent_id, interrupts)
 
 
 def _find_guard(token: str, agent_id: str | None, interrupts: bool = False) -> Guard:

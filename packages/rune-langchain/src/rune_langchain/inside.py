@@ -39,10 +39,7 @@ def guard_runnable(value: _R, guard: Guard) -> _R:
     """
     guarded = guard_inside(value, guard, everything=False)
     if guarded is None:
-        raise UnguardableError(
-            f"there is no chat model in this {type(value).__name__}; "
-            "guard the chat model itself before you build on it"
-        )
+        raise no_model_in(value)
     return cast("_R", guarded)
 
 
@@ -65,13 +62,32 @@ def guard_inside(value: Any, guard: Guard, *, everything: bool) -> Any:
     if everything and isinstance(value, BaseTool):
         return guard_tool(value, guard)
     if isinstance(value, RunnableWithFallbacks) and not everything:
-        first = guard_runnable(value.runnable, guard)
-        others = [guard_runnable(item, guard) for item in value.fallbacks]
-        return value.model_copy(update={"runnable": first, "fallbacks": others})
+        return _with_fallbacks(value, guard)
     if isinstance(value, RunnableSequence):
         steps = _each(value.steps, guard, everything=everything)
         return None if steps is None else RunnableSequence(*steps, name=value.name)
     return _in_fields(value, guard, everything=everything)
+
+
+def _with_fallbacks(value: RunnableWithFallbacks[Any, Any], guard: Guard) -> Any:
+    """The copy of a model with fallbacks; None where none of them is a model, but a parser, say."""
+    made = [
+        guard_inside(item, guard, everything=False) for item in (value.runnable, *value.fallbacks)
+    ]
+    if all(one is None for one in made):
+        return None
+    for item, one in zip((value.runnable, *value.fallbacks), made, strict=True):
+        if one is None:
+            raise no_model_in(item)
+    return value.model_copy(update={"runnable": made[0], "fallbacks": made[1:]})
+
+
+def no_model_in(value: object) -> UnguardableError:
+    """What says that there is no chat model to guard."""
+    return UnguardableError(
+        f"there is no chat model in this {type(value).__name__}; "
+        "guard the chat model itself before you build on it"
+    )
 
 
 def _in_fields(value: Any, guard: Guard, *, everything: bool) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.tracers.context import register_configure_hook
 
+from rune_core.adapters.guard import check_handed
 from rune_core.errors import UnguardableError
 from rune_langchain.callback import ShieldCallbackHandler
 from rune_langchain.guard import default_shield
@@ -67,8 +68,10 @@ def instrument(shield: Shield | None = None, *, agent_id: str | None = None) -> 
 
     Raises:
         UnguardableError: It is on already, with another shield.
+        ConfigError: It is no shield, or no agent id.
     """
-    shield = shield or default_shield()
+    check_handed(shield, agent_id)
+    shield = default_shield() if shield is None else shield
     if _switch.shield is not None and _switch.shield is not shield:
         raise UnguardableError(
             "LangChain is instrumented with another shield already; stop() that first"

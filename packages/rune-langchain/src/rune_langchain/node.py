@@ -16,6 +16,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, Send
 
 from rune_core.adapters.walk import Check, Stopped, Walk, each, must_pass, same
+from rune_core.context import surface_named
 from rune_core.errors import ShieldBlockedError, UnguardableError
 from rune_langchain.guard import guard_for
 from rune_langchain.inside import guard_inside
@@ -78,7 +79,7 @@ def shield_node(
         return cast("_N", guarded)
     if not callable(node):
         raise UnguardableError(f"{type(node).__name__} is no node; hand over what add_node takes")
-    told = {key: Surface(surface) for key, surface in (surfaces or {}).items()}
+    told = {key: surface_named(surface) for key, surface in (surfaces or {}).items()}
     return cast("_N", _wrapped(node, guard, told))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as as_tool
 
@@ -16,14 +19,13 @@ from rune_langchain.retriever import guard_retriever, retriever_overrides
 from rune_langchain.tool import guard_tool, tool_overrides
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from langchain_core.retrievers import BaseRetriever
+    from collections.abc import Callable
 
     from rune_core import Shield
     from rune_langchain.guarded import Overrides
 
-_R = TypeVar("_R")
+_R = TypeVar("_R", bound=Runnable[Any, Any])
+_B = TypeVar("_B", bound=BaseRetriever)
 
 
 def shield_tools(
@@ -52,7 +54,7 @@ def shield_tools(
         UnguardableError: Something in ``tools`` is neither, or has another shield already.
     """
     guard = guard_for(shield, agent_id, interrupts=interrupts)
-    return [guard_tool(_tool(item), guard) for item in tools]
+    return [guard_tool(_tool(item), guard) for item in _listed(tools)]
 
 
 def shield_model(model: _R, shield: Shield | None = None, *, agent_id: str | None = None) -> _R:
@@ -74,8 +76,8 @@ def shield_model(model: _R, shield: Shield | None = None, *, agent_id: str | Non
 
 
 def shield_retriever(
-    retriever: BaseRetriever, shield: Shield | None = None, *, agent_id: str | None = None
-) -> BaseRetriever:
+    retriever: _B, shield: Shield | None = None, *, agent_id: str | None = None
+) -> _B:
     """A guarded copy of a retriever: injections are cut out of documents.
 
     Args:
@@ -84,9 +86,14 @@ def shield_retriever(
         agent_id: The agent, for policies and events.
 
     Raises:
-        UnguardableError: It has another shield already.
+        UnguardableError: It is no retriever, or it has another shield already.
     """
-    return guard_retriever(retriever, guard_for(shield, agent_id))
+    if not isinstance(retriever, BaseRetriever):
+        raise UnguardableError(
+            f"{type(retriever).__name__} is no LangChain retriever; "
+            "of a vector store, guard store.as_retriever()"
+        )
+    return cast("_B", guard_retriever(retriever, guard_for(shield, agent_id)))
 
 
 def shield_chain(chain: _R, shield: Shield | None = None, *, agent_id: str | None = None) -> _R:
@@ -119,6 +126,14 @@ def overrides_for(base: type) -> Overrides:
     if issubclass(base, BaseChatModel):
         return model_overrides
     return retriever_overrides
+
+
+def _listed(tools: Any) -> Iterable[Any]:
+    if isinstance(tools, BaseTool) or not isinstance(tools, Iterable):
+        raise UnguardableError(
+            f"tools: takes a list, not one {type(tools).__name__}: (guarded,) = shield_tools([it])"
+        )
+    return tools
 
 
 def _tool(item: Any) -> BaseTool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, cast
 
-from rune_core.adapters.walk import Check, Walk
+from rune_core.adapters.walk import Check, Walk, has_text
 from rune_langchain.guarded import guarded_copy, is_running, require_guard, running
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from langchain_core.documents import Document
     from langchain_core.retrievers import BaseRetriever
 
@@ -61,15 +63,26 @@ def _aget(base: type[BaseRetriever]) -> Any:
 
 
 def over_documents(documents: list[Document]) -> Walk[list[Document]]:
-    """Check documents. One that may not pass is left out."""
+    """Check documents: their text, and the metadata that prompts may show with it.
+
+    One that may not pass is left out; one with cuts is a copy.
+    """
     kept: list[Document] = []
     for document in documents:
-        ruling = yield Check(Surface.DOCUMENT, document.page_content, remember=True)
-        if ruling.stopped:
-            continue
-        if ruling.changed:
-            document = document.model_copy(  # noqa: PLW2901 - its guarded copy
-                update={"page_content": ruling.value}
-            )
-        kept.append(document)
+        changed: dict[str, Any] = {}
+        for name, check in document_checks(document):
+            ruling = yield check
+            if ruling.stopped:
+                break
+            if ruling.changed:
+                changed[name] = ruling.value
+        else:
+            kept.append(document.model_copy(update=changed) if changed else document)
     return kept
+
+
+def document_checks(document: Document) -> Iterator[tuple[str, Check]]:
+    """What is to be checked of a document, by the field that it stands in."""
+    yield "page_content", Check(Surface.DOCUMENT, document.page_content, remember=True)
+    if has_text(document.metadata):
+        yield "metadata", Check(Surface.DOCUMENT, document.metadata, remember=True)

@@ -12,6 +12,7 @@ from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
 
 from rune_core.adapters.walk import Check, Feed, Stopped, Walk, each, must_pass
+from rune_core.context import surface_named
 from rune_core.errors import ShieldBlockedError
 from rune_langchain.content import over_content
 from rune_langchain.guard import guard_for
@@ -58,7 +59,7 @@ class ShieldRunnable(Runnable[Any, Any]):
         *,
         agent_id: str | None = None,
     ) -> None:
-        self._surface = Surface(surface)
+        self._surface = surface_named(surface)
         self._guard = guard_for(shield, agent_id)
         self.name = f"rune {self._surface.value}"
 

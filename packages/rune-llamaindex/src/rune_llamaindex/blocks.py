@@ -90,14 +90,3 @@ def _over_block(
     if isinstance(block, ToolCallBlock) and calls is not None:
         return (yield from calls.over_block(block))
     return block
-
-
-def has_text(value: Any) -> bool:
-    """Whether there is a text anywhere in a plain value."""
-    if isinstance(value, str):
-        return bool(value.strip())
-    if isinstance(value, dict):
-        return any(map(has_text, value.values()))
-    if isinstance(value, list | tuple | set):
-        return any(map(has_text, value))
-    return not (value is None or isinstance(value, bool | int | float))

@@ -13,7 +13,7 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from rune_core import Shield
-from rune_core.adapters.guard import AdapterGuard, Rulings, adapter_name
+from rune_core.adapters.guard import AdapterGuard, Rulings, adapter_name, check_handed
 from rune_core.adapters.recent import Recent
 from rune_core.adapters.walk import Check, Ruling, Stopped
 from rune_core.errors import ShieldBlockedError
@@ -174,8 +174,13 @@ def default_shield() -> Shield:
 
 
 def guard_for(shield: Shield | None, agent_id: str | None, *, stops_run: bool = False) -> Guard:
-    """The guard of a shield under an agent id."""
-    return _guard(shield or default_shield(), agent_id, stops_run)
+    """The guard of a shield under an agent id.
+
+    Raises:
+        ConfigError: It is no shield, or no agent id.
+    """
+    check_handed(shield, agent_id)
+    return _guard(default_shield() if shield is None else shield, agent_id, stops_run)
 
 
 def _find_guard(token: str, agent_id: str | None, stops_run: bool) -> Guard:

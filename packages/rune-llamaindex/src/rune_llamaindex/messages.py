@@ -13,8 +13,8 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from rune_core.adapters.walk import Check, Stopped, Walk, must_pass, same
-from rune_llamaindex.blocks import has_text, over_blocks, over_text
+from rune_core.adapters.walk import Check, Stopped, Walk, has_text, must_pass, same
+from rune_llamaindex.blocks import over_blocks, over_text
 from rune_llamaindex.calls import Calls, Offered
 from rune_scanner.finding import Surface
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from rune_core.adapters.walk import Check, Ruling, Walk
-from rune_llamaindex.blocks import has_text
+from rune_core.adapters.walk import Check, Ruling, Walk, has_text
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -16,9 +17,15 @@ from rune_llamaindex.retriever import guard_retriever
 from rune_llamaindex.tool import guard_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+
+    from typing_extensions import TypeVar as TypeVarWithDefault
 
     from rune_core import Shield
+
+    _Tool = TypeVarWithDefault(
+        "_Tool", BaseTool, BaseTool | Callable[..., Any], default=BaseTool
+    )  # agents want a list of tools or functions, and lists are invariant
 
 _L = TypeVar("_L", bound=LLM)
 _R = TypeVar("_R", bound=BaseRetriever)
@@ -57,7 +64,7 @@ def shield_tools(
     *,
     agent_id: str | None = None,
     stop_run: bool = False,
-) -> list[BaseTool]:
+) -> list[_Tool]:
     """Guarded copies of tools.
 
     Calls are decided before the tool runs, results and error messages are checked before the model
@@ -77,7 +84,11 @@ def shield_tools(
         UnguardableError: Something in ``tools`` is neither, or has another shield already.
     """
     guard = guard_for(shield, agent_id, stops_run=stop_run)
-    return [guard_tool(_tool(item), guard) for item in tools]
+    if not isinstance(tools, Iterable):
+        raise UnguardableError(
+            f"tools: takes a list, not one {type(tools).__name__}: (guarded,) = shield_tools([it])"
+        )
+    return cast("list[_Tool]", [guard_tool(_tool(item), guard) for item in tools])
 
 
 def shield_retriever(

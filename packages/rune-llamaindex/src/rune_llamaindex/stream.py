@@ -17,8 +17,8 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from rune_core.adapters.walk import Feed, Walk
-from rune_llamaindex.blocks import has_text, over_text
+from rune_core.adapters.walk import Feed, Walk, has_text
+from rune_llamaindex.blocks import over_text
 from rune_llamaindex.messages import figures, over_answer, over_completion
 from rune_scanner.finding import Surface
 

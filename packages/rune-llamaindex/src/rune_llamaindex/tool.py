@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 from llama_index.core.tools.types import AsyncBaseTool, BaseTool, ToolOutput
 from llama_index.core.workflow import Context
 
-from rune_core.adapters.walk import Check, Stopped, Walk, must_pass
+from rune_core.adapters.walk import Check, Stopped, Walk, has_text, must_pass
 from rune_core.errors import ShieldBlockedError
 from rune_core.guarded import neutral_message
-from rune_llamaindex.blocks import has_text, over_blocks, over_text
+from rune_llamaindex.blocks import over_blocks, over_text
 from rune_llamaindex.calls import MARK
 from rune_llamaindex.definition import definition_of, plain_metadata, shown_metadata
 from rune_llamaindex.guarded import guarded_copy, is_running, reported, require_guard, running

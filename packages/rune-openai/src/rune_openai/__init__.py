@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ __all__ = [
     "shield_client",
     "shield_run_config",
 ]
+
+
+_OF_AGENTS = frozenset(("rune_openai.agent", "rune_openai.guardrails", "rune_openai.model"))
+if find_spec("agents") is None:
+    # What asks for every name, as help() and import * do, must not come upon those of an extra.
+    __all__[:] = [name for name in __all__ if _HOME[name] not in _OF_AGENTS]
 
 
 def __getattr__(name: str) -> object:

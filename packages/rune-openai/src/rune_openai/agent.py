@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rune_core import Shield
     from rune_openai.guard import Guard
 
-_A = TypeVar("_A")
+_A = TypeVar("_A", bound=Agent[Any])
 FRAMEWORK = "openai-agents"
 
 
@@ -50,7 +50,8 @@ def shield_agent(
     """
     if not isinstance(agent, Agent):
         raise UnguardableError(
-            f"{type(agent).__name__} is no agents.Agent; guard its model with shield_run_config"
+            f"{type(agent).__name__} is no agents.Agent; models that others give by name are "
+            "guarded by shield_run_config"
         )
     guarding = _Guarding(shield, agent_id, model_provider)
     return cast("_A", guarding.agent(agent))
@@ -73,8 +74,15 @@ def shield_run_config(
         run_config: The configuration; by default a new one. It stays as it is.
         shield: Decides; by default one with settings from the environment.
         agent_id: The agent, for policies and events.
+
+    Raises:
+        UnguardableError: It is no ``RunConfig``.
     """
-    config = run_config or RunConfig()
+    config = RunConfig() if run_config is None else run_config
+    if not isinstance(config, RunConfig):
+        raise UnguardableError(
+            f"{type(config).__name__} is no agents.RunConfig; guard an agent with shield_agent"
+        )
     guard = guard_for(shield, agent_id, FRAMEWORK)
     provider = config.model_provider
     if guard_of(provider) is None:

@@ -169,8 +169,9 @@ def over_message(message: Mapping[str, Any], answer: Answer) -> Walk[Mapping[str
             told.append(answer.stop(stop))
             message = {key: value for key, value in message.items() if key != "function_call"}
     if told:
-        said = [message.get("content") or "", *told]
-        message = {**message, "content": "\n".join(part for part in said if part)}
+        name = "refusal" if answer.is_json else "content"
+        said = [message.get(name) or "", *told]
+        message = {**message, name: "\n".join(part for part in said if part)}
     return message
 
 
@@ -203,7 +204,7 @@ def over_item(item: Any, answer: Answer) -> Walk[Any]:
                 return (yield from _over_local(item, kind))
             return (yield from _over_function(item, answer.handoffs))
         except Stopped as stop:
-            return refusal_item(item, answer.stop(stop))
+            return refusal_item(item, answer.stop(stop), is_json=answer.is_json)
     for name in ("content", "summary"):
         if isinstance(item.get(name), list):
             parts = []
@@ -217,6 +218,8 @@ def over_item(item: Any, answer: Answer) -> Walk[Any]:
                             )
                             if part is not whole and part.get("logprobs"):
                                 part = {**part, "logprobs": []}  # noqa: PLW2901
+                            if part.get("type") != whole.get("type"):
+                                break
                 parts.append(part)
             item = _with(item, name, parts)
     if kind == "message":
@@ -229,14 +232,24 @@ def over_item(item: Any, answer: Answer) -> Walk[Any]:
     return item
 
 
-def refusal_item(item: Mapping[str, Any], message: str) -> dict[str, Any]:
+def refusal_part(message: str, *, is_json: bool) -> dict[str, Any]:
+    """The part of a message that says what was stopped.
+
+    A sentence is no JSON; whoever parses an answer looks for a refusal first.
+    """
+    if is_json:
+        return {"type": "refusal", "refusal": message}
+    return {"type": "output_text", "text": message, "annotations": [], "logprobs": []}
+
+
+def refusal_item(item: Mapping[str, Any], message: str, *, is_json: bool) -> dict[str, Any]:
     """The output message that stands in for a call that may not be made."""
     return {
         "id": f"msg_rune_{item.get('id') or item.get('call_id')}",
         "type": "message",
         "role": "assistant",
         "status": "completed",
-        "content": [{"type": "output_text", "text": message, "annotations": [], "logprobs": []}],
+        "content": [refusal_part(message, is_json=is_json)],
     }
 
 
@@ -299,8 +312,9 @@ def _over_text(
         used = yield from must_pass(Check(Surface.OUTPUT, text))
     except Stopped as stop:
         used = answer.stop(stop)
-        if json and answer.is_json and "refusal" in holder:
-            # A sentence is no JSON; whoever parses the answer looks for a refusal first.
+        if json and answer.is_json:
+            if holder.get("type") == "output_text":
+                return refusal_part(used, is_json=True)
             return {**holder, name: None, "refusal": used}
     return holder if used is text or used == text else {**holder, name: used}
 

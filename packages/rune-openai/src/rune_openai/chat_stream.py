@@ -32,6 +32,7 @@ class _Choice:
     ambiguous: bool = False
     function: dict[str, Any] | None = None
     logprobs: dict[str, list[Any]] = field(default_factory=dict)
+    refused: str = ""
     said: Any = field(default_factory=hashlib.sha256)
     length: int = 0
     finished: bool = False
@@ -186,6 +187,9 @@ class ChatStream:
         if gate.stopped and not was_stopped:
             assert gate.result is not None
             text = self._answer.stop(Stopped(gate.result, text))
+            if self._answer.is_json and name == "content":
+                # A sentence is no JSON; whoever parses the answer looks for a refusal first.
+                state.refused, text = text, ""
         if name == "content":
             state.said.update(text.encode("utf-8", "surrogatepass"))
             state.length += len(text)
@@ -210,7 +214,7 @@ class ChatStream:
                     spoken["audio"] = {"transcript": text}
             elif text or last_delta.get(name):
                 spoken[name] = (last_delta.pop(name, "") or "") + text
-        told: list[str] = []
+        told: list[str] = [state.refused] if state.refused else []
         calls: list[dict[str, Any]] = []
         changed = False
         for _, call in sorted(state.calls.items()):
@@ -228,7 +232,8 @@ class ChatStream:
             except Stopped as stop:
                 told.append(self._answer.stop(stop))
         if told:
-            spoken["content"] = "\n".join(part for part in (spoken.get("content"), *told) if part)
+            name = "refusal" if self._answer.is_json else "content"
+            spoken[name] = "\n".join(part for part in (spoken.get(name), *told) if part)
         logprobs = None
         if state.logprobs and not any(gate.changed for gate in state.gates.values()):
             logprobs = state.logprobs

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
         OpenAIOptions,
     )
 
-_C = TypeVar("_C")
+_C = TypeVar("_C", bound=OpenAI | AsyncOpenAI)
+_T = TypeVar("_T")
 _GUARD = "_rune_guard"
 _DROP_IN = "_rune_drop_in"
 
@@ -60,13 +61,14 @@ def shield_client(client: _C, shield: Shield | None = None, *, agent_id: str | N
         )
     present = getattr(client, _GUARD, None)
     if present is not None and shield is None:
-        return client
+        shield, agent_id = present.shield, agent_id or present.agent_id
     guard = guard_for(shield, agent_id)
     if present is not None:
         if present == guard:
             return client
         raise UnguardableError(
-            "this client is guarded by another shield already; guard the original instead"
+            "this client is guarded already, by another shield or under another agent_id; guard "
+            "the original instead"
         )
     copied: Any = copy.copy(client)
     base: type = type(client)
@@ -197,7 +199,7 @@ def _with_ours(original: Any) -> inspect.Signature:
     return told.replace(parameters=[*known, *ours, *rest])
 
 
-def _drop_in(made: type[_C]) -> type[_C]:
+def _drop_in(made: type[_T]) -> type[_T]:
     """Mark a drop-in class: its constructor takes a shield, and says what the client's takes."""
     setattr(made, _DROP_IN, True)
     made.__init__.__signature__ = _with_ours(made.__mro__[1].__init__)  # type: ignore[misc, attr-defined]

@@ -15,7 +15,7 @@ from weakref import ref
 from rune_core import Shield
 from rune_core.action import Action, OnBlock
 from rune_core.adapters.covers import Rows, passed_unread
-from rune_core.adapters.guard import AdapterGuard, adapter_name
+from rune_core.adapters.guard import AdapterGuard, adapter_name, check_handed
 from rune_core.adapters.owners import Owners
 from rune_core.adapters.recent import Recent
 from rune_core.guarded import GuardedCall, guarded_call
@@ -266,5 +266,10 @@ def default_shield() -> Shield:
 
 
 def guard_for(shield: Shield | None, agent_id: str | None, framework: str = "openai") -> Guard:
-    """The guard of a shield under an agent id."""
-    return _guard(shield or default_shield(), agent_id, framework)
+    """The guard of a shield under an agent id.
+
+    Raises:
+        ConfigError: It is no shield, or no agent id.
+    """
+    check_handed(shield, agent_id)
+    return _guard(default_shield() if shield is None else shield, agent_id, framework)

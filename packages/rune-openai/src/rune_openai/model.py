@@ -92,7 +92,7 @@ class GuardedModel(Proxy):
         except Stopped as stop:
             if guard.raises:
                 raise AgentsBlockedError(stop.result) from None
-            refused = Response.model_validate(response_to(stop))
+            refused = Response.model_validate(response_to(stop, is_json=answer.is_json))
             return ModelResponse(output=list(refused.output), usage=Usage(), response_id=None)
         finally:
             guard.approvable.reset(token)
@@ -166,7 +166,7 @@ class GuardedModel(Proxy):
         except Stopped as stop:
             if guard.raises:
                 raise AgentsBlockedError(stop.result) from None
-            for one in response_events(response_to(stop)):
+            for one in response_events(response_to(stop, is_json=answer.is_json)):
                 yield _events().validate_python(one)
         guard.belongs(answer.ids, session, said, run_marks())
 

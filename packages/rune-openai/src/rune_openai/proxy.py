@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 
 class Proxy:
@@ -38,6 +38,13 @@ class Proxy:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Proxy:
         return type(self)(copy.deepcopy(self._rune_inner, memo), self._rune_guard)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        del protocol
+        raise TypeError(
+            f"a guarded {type(self._rune_inner).__name__} holds a Shield and cannot be pickled: "
+            "pickle the original and guard it where it is used"
+        )
 
     def __eq__(self, other: object) -> bool:
         """As the object inside, which may also stand behind another guard."""

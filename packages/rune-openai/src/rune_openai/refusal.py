@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from rune_openai.response_stream import message_events
+from rune_openai.answer import refusal_part
+from rune_openai.response_events import message_events
 from rune_openai.sse import written
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ def refusal(path: str, body: Mapping[str, Any], stop: Stopped, *, is_json: bool)
     ident = f"rune-{stop.result.decision.id}"
     model = body.get("model") or "rune"
     if path.rstrip("/").endswith("/responses"):
-        made = _response(ident, model, stop.neutral)
+        made = _response(ident, model, refusal_part(stop.neutral, is_json=is_json))
         return _response_events(made) if body.get("stream") else made
     if path.rstrip("/").endswith("/chat/completions"):
         if body.get("stream"):
-            return _chat_events(ident, model, stop.neutral)
+            return _chat_events(ident, model, {"refusal" if is_json else "content": stop.neutral})
         message = {
             "role": "assistant",
             "content": None if is_json else stop.neutral,
@@ -52,16 +53,15 @@ def _head(ident: str, kind: str, model: Any) -> dict[str, Any]:
     }
 
 
-def _chat_events(ident: str, model: Any, text: str) -> bytes:
+def _chat_events(ident: str, model: Any, told: dict[str, str]) -> bytes:
     head = {**_head(f"chatcmpl-{ident}", "chat.completion.chunk", model), "usage": None}
-    said = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}
+    said = {"index": 0, "delta": {"role": "assistant", **told}, "finish_reason": None}
     done: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "stop"}
     chunks = [{**head, "choices": [said]}, {**head, "choices": [done]}]
     return b"".join(written("", chunk) for chunk in chunks) + b"data: [DONE]\n\n"
 
 
-def _response(ident: str, model: Any, text: str) -> dict[str, Any]:
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _response(ident: str, model: Any, part: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": f"resp_{ident}",
         "object": "response",
@@ -96,9 +96,10 @@ def _response(ident: str, model: Any, text: str) -> dict[str, Any]:
     }
 
 
-def response_to(stop: Stopped) -> dict[str, Any]:
+def response_to(stop: Stopped, *, is_json: bool) -> dict[str, Any]:
     """A whole response in place of one that may not be asked for or given."""
-    return _response(f"rune-{stop.result.decision.id}", "rune", stop.neutral)
+    part = refusal_part(stop.neutral, is_json=is_json)
+    return _response(f"rune-{stop.result.decision.id}", "rune", part)
 
 
 def response_events(made: dict[str, Any]) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ def rune_cli_commands(app: typer.Typer) -> Iterable[object]:
         run.worker,
         migrate.migrate,
         migrate.owner,
+        migrate.password,
         migrate.plan,
     ):
         app.command(command.__name__)(_said_plainly(command))

@@ -13,15 +13,16 @@ from rune_core.action import OnBlock
 from rune_core.adapters.covers import AdapterCoverage, Rows, uses
 from rune_core.adapters.recent import Recent
 from rune_core.adapters.walk import Check, Feed, Ruling, Walk
+from rune_core.errors import ConfigError
 from rune_core.gate import StreamGate
 from rune_core.guarded import GuardedCall
 from rune_core.ids import cache_digest
+from rune_core.shield import Shield
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
     from rune_core.guarded import GuardedValue
     from rune_core.session.session import Session
-    from rune_core.shield import Shield
 
 _T = TypeVar("_T")
 _REMEMBERED = 8192
@@ -39,6 +40,22 @@ def adapter_name(distribution: str) -> str:
         return f"{distribution}/{version(distribution)}"
     except PackageNotFoundError:  # running from a source tree that was never installed
         return f"{distribution}/0+unknown"
+
+
+def check_handed(shield: object, agent_id: object) -> None:
+    """Check what a user hands to an adapter before anything depends on it.
+
+    Raises:
+        ConfigError: It is no shield, or no agent id. Names the argument, never a value.
+    """
+    if shield is not None and not isinstance(shield, Shield):
+        kind = shield.__name__ if isinstance(shield, type) else type(shield).__name__
+        raise ConfigError(
+            f"shield: takes a Shield, such as Shield(on_block='replace'), not {kind}; "
+            "without one, settings come from the environment"
+        )
+    if agent_id is not None and not isinstance(agent_id, str):
+        raise ConfigError(f"agent_id: takes a text, not {type(agent_id).__name__}")
 
 
 @dataclass(frozen=True)

@@ -125,3 +125,14 @@ def as_it_is(value: _T) -> Walk[_T]:
 def same(before: Iterable[Any], after: Iterable[Any]) -> bool:
     """Whether two sequences of one length hold the very same objects."""
     return all(old is new for old, new in zip(before, after, strict=True))
+
+
+def has_text(value: Any) -> bool:
+    """Whether there is a text anywhere in a plain value."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    if isinstance(value, dict):
+        return any(map(has_text, value.values()))
+    if isinstance(value, list | tuple | set):
+        return any(map(has_text, value))
+    return not (value is None or isinstance(value, bool | int | float))

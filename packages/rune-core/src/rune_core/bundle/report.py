@@ -86,6 +86,7 @@ class StatusReporter:
             headers = {"Content-Type": "application/json"}
             self._connection.request("POST", PATH, content=encode(status), headers=headers)
         except ServerError as error:
+            self._told = None  # not told: the next look at it is another try
             _log.debug("the status was not taken: %s", error)
         except Exception as error:  # noqa: BLE001 - telling about the guard must not stop it
             from rune_core.failure import describe
@@ -121,6 +122,7 @@ def status_of(engine: Engine, state: SyncState) -> Status:
             ),
         ),
         coverage=tuple(_not_guarded(engine))[:MAX_LISTED],
+        agents=engine.agents.listed(),
         tools=tuple(
             ToolEntry(
                 agent_id=tool.agent_id,

@@ -96,6 +96,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     adapters: Annotated[tuple[AdapterEntry, ...], msgspec.Meta(max_length=MAX_LISTED)] = ()
     policies: PoliciesEntry
     coverage: Annotated[tuple[CoverageEntry, ...], msgspec.Meta(max_length=MAX_LISTED)] = ()
+    agents: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_LISTED)] = ()
+    """Ids of the agents that acted, whether they called a tool or not."""
     tools: Annotated[tuple[ToolEntry, ...], msgspec.Meta(max_length=MAX_LISTED)] = ()
     queue: QueueEntry
 
@@ -142,6 +144,7 @@ def mask(status: Status) -> Status:
             msgspec.structs.replace(entry, what=_name(entry.what))
             for entry in status.coverage[:MAX_LISTED]
         ),
+        agents=tuple(sorted({_title(agent) for agent in status.agents[:MAX_LISTED] if agent})),
         tools=tuple(
             msgspec.structs.replace(
                 entry,

@@ -222,6 +222,10 @@ def _policies(config: ShieldConfig) -> Iterator[Check]:
     monitored = [rule.name for rule in policy.rules if rule.mode == "monitor"]
     if monitored:
         yield Check(area, "monitor", "warn", f"only recorded, not acted on: {', '.join(monitored)}")
+    from rune_core.cli.policy_names import names_without_detector
+
+    for line in names_without_detector(config):
+        yield Check(area, "names", "warn", line, "such a rule finds nothing: mend the name")
 
 
 def _events(config: ShieldConfig) -> Iterator[Check]:

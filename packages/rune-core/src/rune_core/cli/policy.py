@@ -41,6 +41,8 @@ def check(
 ) -> None:
     """Load policy files and report every fault with file, line, key and the way out.
 
+    Warns of names that no detector has: such a rule finds nothing.
+
     Exits 0 when all load, 1 when any has a fault, 2 when a path does not exist.
 
     \b
@@ -56,22 +58,40 @@ def check(
         raise CliError(f"no such file or folder: {joined(missing)}")
     files: list[PolicyFile] = []
     faults: list[PolicyError] = []
+    warnings: list[str] = []
     for path in paths:
         try:
             files += load_files(path)
+            warnings += _warnings(path)
         except PolicyLoadError as error:
             faults += error.errors
     if as_json:
-        typer.echo(json.dumps(_as_dict(files, faults), indent=2, ensure_ascii=False))
+        report = {**_as_dict(files, faults), "warnings": warnings}
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         for file in files:
             typer.echo(printable(f"ok    {file.path}: {_described(file)}"))
+        for warning in warnings:
+            typer.echo(printable(f"warn  {warning}"))
         for fault in faults:
             typer.echo(printable(f"fail  {fault}"))
         counted = f"{plural(len(faults), 'fault')} in policy files" if faults else "no faults"
         typer.echo(f"{plural(len(files), 'policy file')} in order, {counted}.")
     if faults:
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _warnings(path: Path) -> list[str]:
+    """Names in policies that no detector has, built-in or of one's own."""
+    from rune_core.cli.policy_names import names_without_detector
+    from rune_core.config import ShieldConfig
+    from rune_core.errors import ConfigError
+
+    try:
+        config = ShieldConfig(local_policies_path=path)
+    except ConfigError:  # of another setting: rune doctor tells
+        return []
+    return names_without_detector(config)
 
 
 def _described(file: PolicyFile) -> str:

@@ -180,7 +180,7 @@ class Guard:
             action=strictest.action,
             explanation=strictest.explanation,
             risk_score=riskiest.risk_score,
-            threat=riskiest.threat_type,
+            threat=strictest.threat_type or riskiest.threat_type,
             findings=tuple(sorted(located, key=lambda item: item.finding.span)),
             reports=_worst(results),
             length=length,

@@ -32,7 +32,7 @@ def build(draft: Draft) -> Event:
         sequence=draft.sequence,
         parent_id=draft.parent_id,
         risk_score=round(verdict.risk_score, 4),
-        threat_type=None if verdict.threat_type is None else _name(verdict.threat_type),
+        threat_type=_threat(draft),
         threats=tuple(_name(threat) for threat in verdict.scores),
         severity=None if verdict.severity is None else _name(verdict.severity),
         detectors=draft.detectors,
@@ -78,6 +78,18 @@ def build(draft: Draft) -> Event:
         adapter=draft.adapter,
         sdk_version=VERSION,
     )
+
+
+def _threat(draft: Draft) -> Any:
+    """The threat that decided; of an alert, the one that its rule matched on. Else the worst."""
+    decided = draft.decision.threat
+    if draft.alert_rule is not None:
+        decided = next(
+            (match.threat for match in draft.decision.matches if match.rule == draft.alert_rule),
+            decided,
+        )
+    threat = decided or draft.verdict.threat_type
+    return None if threat is None else _name(threat)
 
 
 def _name(member: Any) -> Any:

@@ -110,7 +110,9 @@ class Event(
     """Decision id of the call that led to this one."""
     risk_score: Score = 0.0
     threat_type: ThreatName | None = None
+    """The threat that decided; where none did, the one with the highest risk."""
     threats: tuple[ThreatName, ...] = ()
+    """All that were found, the one with the highest risk first."""
     severity: SeverityName | None = None
     detectors: tuple[Id, ...] = ()
     """Ids of the detector rules that found something, at most 64."""

@@ -28,7 +28,7 @@ def appended(text: str, key: str, entries: Sequence[dict[str, Any]], path: str) 
     """
     errors: list[PolicyError] = []
     table = read_yaml(text, path, errors)
-    if table is None:
+    if table is None or errors:
         raise PolicyLoadError(errors)
     lines = text.splitlines()
     node = table.items.get(key)

@@ -24,6 +24,7 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
+from rune_core.policy.names import label_of
 from rune_core.tool_risk import Capability, declared, infer
 from rune_scanner.finding import Surface, Threat
 
@@ -323,7 +324,9 @@ def names_without_detector(
         if isinstance(match, ScannerMatch):
             names, pool, ignore_case = match.detectors + match.except_detectors, ids, False
         elif isinstance(match, DataProtectionMatch):
-            names, pool, ignore_case = match.names, folded, True
+            # Of a name that others use, the label that stands for it is looked for.
+            names = tuple(name for name in match.names if label_of(name) is None)
+            pool, ignore_case = folded, True
         else:
             continue
         for name in names:

@@ -129,9 +129,16 @@ class Condition:
                 return bool(found)
         return self.asked(activation)
 
+    def answer(self, activation: Activation) -> object:
+        """What the engine answers: a value, or a text that says what is wrong.
+
+        Either may hold content: it must not leave the process.
+        """
+        return self._expression.eval(activation.compiled(self.names)).value()
+
     def asked(self, activation: Activation) -> bool:
-        """The same, as the engine sees it."""
-        value = self._expression.eval(activation.compiled(self.names)).value()
+        """The same as :meth:`holds`, as the engine sees it."""
+        value = self.answer(activation)
         if value is True or value is False:
             return bool(value)
         # The binding's message may quote argument names or values: neither leaves from here.

@@ -11,6 +11,7 @@ from rune_core.action import Action
 from rune_core.ids import cache_digest
 from rune_core.policy.conditions import ConditionError
 from rune_core.policy.model import BudgetMatch, CircuitBreakerMatch, SequenceMatch
+from rune_core.policy.untold import untold
 
 if TYPE_CHECKING:
     from rune_core.context import ScanContext
@@ -142,7 +143,9 @@ def count_call(
                     within_calls=match.within_calls,
                     within_seconds=match.within_seconds,
                 ):
-                    counted.reasons[rule.rule.name] = sequence_reason(match)
+                    counted.reasons[rule.rule.name] = sequence_reason(match) + _if_untold(
+                        match, call
+                    )
     except BaseException:
         counted.settle(made=False)
         raise
@@ -286,6 +289,18 @@ def _is_step(
         return call is not None and when.holds(call)
     except ConditionError:
         return rule.rule.action.rank >= Action.ASK.rank
+
+
+def _if_untold(match: SequenceMatch, call: Activation | None) -> str:
+    """What kept the last step's condition from being told, which counts as being the step."""
+    when = match.steps[-1].when
+    if when is None or call is None:
+        return ""
+    try:
+        when.holds(call)
+    except ConditionError:
+        return f"; the last one's condition cannot be evaluated: {untold(when, call)}"
+    return ""
 
 
 def sequence_reason(match: SequenceMatch) -> str:

@@ -66,6 +66,8 @@ class Decision:
         monitored_action: What ``action`` would be if no rule were in ``mode: monitor``.
         approval: ``approved``, ``denied`` or ``unavailable`` after an ``ask`` was put to the
             approval handler; None when it was not.
+        threat: The threat that the rule which decided matched on, or the rule that would have
+            without ``mode: monitor``; None when that rule is about no threat, and when none did.
     """
 
     id: str
@@ -77,6 +79,7 @@ class Decision:
     matches: tuple[RuleMatch, ...] = ()
     monitored_action: Action = Action.ALLOW
     approval: str | None = None
+    threat: Threat | None = None
 
     @property
     def blocked(self) -> bool:

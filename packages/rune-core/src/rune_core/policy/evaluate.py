@@ -21,6 +21,7 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
+from rune_core.policy.untold import untold
 from rune_core.verdict import score
 from rune_scanner.finding import Surface
 
@@ -219,6 +220,10 @@ def decide(decision_id: str, revision: str, matches: Iterable[RuleMatch]) -> Dec
             explanation=_bystanders(ranked),
             matches=tuple(ranked),
             monitored_action=monitored_action,
+            threat=next(
+                (m.threat for m in ranked if not m.excepted_by and m.action is monitored_action),
+                None,
+            ),
         )
     others = sum(1 for m in ranked[1:] if m.acts)
     tail = "" if not others else f" {others} more rule{'s' if others > 1 else ''} matched."
@@ -232,6 +237,7 @@ def decide(decision_id: str, revision: str, matches: Iterable[RuleMatch]) -> Dec
         f"{first.reason}.{tail}",
         matches=tuple(ranked),
         monitored_action=monitored_action,
+        threat=first.threat,
     )
 
 
@@ -351,13 +357,18 @@ def _hold_call(
             holds = None
     if holds is False:
         return
-    reason = "its condition holds"
     if holds is None:
         # Not knowing must not open what the rule is there to close.
         if rule.rule.action.rank < Action.ASK.rank:
             return
-        reason = "its condition cannot be evaluated on this call, which counts as a match"
-    _add_tool_match(rule, facts, day, done, rule.rule.description or reason)
+        why = (
+            "its condition cannot be evaluated on this call, which counts as a match: "
+            f"{untold(match.when, facts.call)}"
+        )
+        said = rule.rule.description
+        _add_tool_match(rule, facts, day, done, f"{said} ({why})" if said else why)
+        return
+    _add_tool_match(rule, facts, day, done, rule.rule.description or "its condition holds")
 
 
 def _add_tool_match(

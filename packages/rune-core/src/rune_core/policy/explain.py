@@ -23,6 +23,7 @@ from rune_core.policy.model import (
     SequenceMatch,
     ToolCallMatch,
 )
+from rune_core.policy.untold import untold
 from rune_core.verdict import score
 from rune_scanner.finding import Surface
 
@@ -101,8 +102,10 @@ def explain(
             why = match.reason
             if match.excepted_by:
                 why += f"; lifted by an exception: {match.excepted_by}"
-            elif match.monitored:
-                why += "; only monitors"
+            else:
+                why += _not_lifted(policy, rule, tool, call)
+                if match.monitored:
+                    why += "; only monitors"
         accounts.append(
             Account(rule, match is not None, match is not None and match.acts, why, reads)
         )
@@ -110,6 +113,27 @@ def explain(
     accounts.sort(key=lambda account: order.get(account.rule.name, len(order)))
     values = {} if call is None else {name: call.value(name) for name in _VALUES}
     return Explained(result, tuple(accounts), values)
+
+
+def _not_lifted(
+    policy: CompiledPolicy, rule: Rule, tool: str | None, call: Activation | None
+) -> str:
+    """Why exceptions that may be for this call lift nothing: their conditions cannot be told."""
+    said = ""
+    for exemption in policy.exemptions:
+        when = exemption.when
+        if when is None or call is None or not globs((exemption.rule,))(rule.name):
+            continue
+        if exemption.tools and (tool is None or not globs(exemption.tools)(tool)):
+            continue
+        try:
+            when.holds(call)
+        except ConditionError:
+            said += (
+                f"; the exception in {exemption.policy}:{exemption.line} does not lift it, since "
+                f"its condition cannot be evaluated: {untold(when, call)}"
+            )
+    return said
 
 
 _VALUES = (
@@ -199,7 +223,8 @@ def _condition_why(condition: Condition | None, call: Activation | None) -> str:
         if condition.holds(call):
             return _HOLDS
     except ConditionError:
-        return "its condition cannot be told of this call, and the rule neither asks nor blocks"
+        why = untold(condition, call)
+        return f"its condition cannot be evaluated, and the rule neither asks nor blocks: {why}"
     return "its condition is false"
 
 

@@ -18,7 +18,6 @@ from rune_core.policy.model import (
     FailRule,
     Mode,
     PolicyFile,
-    Rule,
 )
 from rune_core.policy.rules import RuleReader
 from rune_core.policy.source import Listing, Node, Scalar, Table, read_yaml
@@ -82,7 +81,7 @@ def load_text(text: str, *, path: str = "<policy>", name: str | None = None) -> 
         PolicyLoadError: With every fault in it.
     """
     errors: list[PolicyError] = []
-    loaded = _load_one(text, path, name or Path(path).stem, errors)
+    loaded = _load_one(text, path, name or Path(path).stem, errors, {})
     if errors or loaded is None:
         raise PolicyLoadError(errors)
     return loaded
@@ -121,9 +120,9 @@ def compose(location: Path | None, text: str | None) -> tuple[PolicyFile, ...]:
     sources = [] if location is None else list(_read(location, errors))
     if text is not None:
         sources.append((f"<{INLINE_NAME}>", INLINE_NAME, text))
-    loaded = (_load_one(body, path, name, errors) for path, name, body in sources)
+    named: dict[str, tuple[str, int]] = {}
+    loaded = [_load_one(body, path, name, errors, named) for path, name, body in sources]
     files = tuple(file for file in loaded if file is not None)
-    _refuse_same_names(files, errors)
     if errors:
         raise PolicyLoadError(errors)
     return files
@@ -146,35 +145,44 @@ def _read(location: Path, errors: list[PolicyError]) -> Iterator[tuple[str, str,
             errors.append(PolicyError(str(path), f"cannot be read: {error.strerror}"))
 
 
-def _refuse_same_names(files: Iterable[PolicyFile], errors: list[PolicyError]) -> None:
-    seen: dict[str, Rule] = {}
-    for rule in (rule for file in files for rule in file.rules):
-        first = seen.setdefault(rule.name, rule)
-        if first is not rule and first.path != rule.path:
-            errors.append(
-                PolicyError(
-                    rule.path,
-                    f"a rule named {rule.name!r} already stands in {first.path}:{first.line}",
-                    line=rule.line,
-                    key="name",
-                    hint="names are unique among your files; all matches count, so order is no "
-                    "precedence",
-                )
-            )
+def _load_one(
+    text: str,
+    path: str,
+    name: str,
+    errors: list[PolicyError],
+    named: dict[str, tuple[str, int]],
+) -> PolicyFile | None:
+    """Load one file.
 
-
-def _load_one(text: str, path: str, name: str, errors: list[PolicyError]) -> PolicyFile | None:
+    Args:
+        text: What is in it.
+        path: The file, for errors.
+        name: What it is called unless it says otherwise.
+        errors: Faults are added here.
+        named: File and line of each rule by name, of the files before; this file's are added.
+    """
+    before = len(errors)
     table = read_yaml(text, path, errors)
     if table is None:
         return None
-    return _FileReader(path, name, errors).file(table, text)
+    loaded = _FileReader(path, name, errors, named).file(table, text)
+    return None if len(errors) > before else loaded
 
 
 class _FileReader(RuleReader):
     """Reads one file."""
 
-    def file(self, table: Table, text: str) -> PolicyFile | None:
-        before = len(self._errors)
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        errors: list[PolicyError],
+        named: dict[str, tuple[str, int]],
+    ) -> None:
+        super().__init__(path, name, errors)
+        self._named = named
+
+    def file(self, table: Table, text: str) -> PolicyFile:
         self._unknown_keys(table, "", TOP_KEYS)
         version = table.items.get("version")
         if not isinstance(version, Scalar) or str(version.value) != VERSION:
@@ -187,18 +195,19 @@ class _FileReader(RuleReader):
         self._name = self._text(table, "", "name") or self._name
         self._mode = self._choice(table, "", "mode", Mode) or Mode.ENFORCE
         self._within = self._audience(table)
+        listed = self._list(table, "", "rules")
         rules = [
             rule
-            for index, node in enumerate(self._list(table, "", "rules"))
+            for index, node in enumerate(listed)
             if (rule := self._rule(node, f"rules[{index}]")) is not None
         ]
-        self._unique_names(rules)
+        self._unique_names(listed)
         exemptions = [
             exemption
             for index, node in enumerate(self._list(table, "", "exceptions"))
             if (exemption := self._exemption(node, f"exceptions[{index}]")) is not None
         ]
-        loaded = PolicyFile(
+        return PolicyFile(
             name=self._name,
             path=self._path,
             rules=tuple(rules),
@@ -210,7 +219,6 @@ class _FileReader(RuleReader):
             audience=self._within,
             digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         )
-        return None if len(self._errors) > before else loaded
 
     def _audience(self, table: Table) -> Audience:
         audience = Audience(self._texts(table, "", "agents"), self._texts(table, "", "tags"))
@@ -358,14 +366,27 @@ class _FileReader(RuleReader):
         self._fault(node.line, "defaults", "must be on or off")
         return True
 
-    def _unique_names(self, rules: Iterable[Rule]) -> None:
-        seen: dict[str, int] = {}
-        for rule in rules:
-            first = seen.setdefault(rule.name, rule.line)
-            if first != rule.line:
+    def _unique_names(self, rules: Iterable[Node]) -> None:
+        # By what is written: a rule with another fault has its name all the same.
+        for index, node in enumerate(rules):
+            named = node.items.get("name") if isinstance(node, Table) else None
+            name = named.value if isinstance(named, Scalar) else None
+            if not isinstance(name, str) or not name:
+                continue
+            if name not in self._named:
+                self._named[name] = (self._path, node.line)
+                continue
+            path, line = self._named[name]
+            key = f"rules[{index}].name"
+            if path == self._path:
                 self._fault(
-                    rule.line,
-                    "name",
-                    f"two rules are named {rule.name!r}",
-                    f"first on line {first}",
+                    node.line, key, f"two rules are named {name!r}", f"first on line {line}"
+                )
+            else:
+                self._fault(
+                    node.line,
+                    key,
+                    f"a rule named {name!r} already stands in {path}:{line}",
+                    "names are unique among your files; all matches count, so order is no "
+                    "precedence",
                 )

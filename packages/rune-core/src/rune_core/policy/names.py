@@ -19,6 +19,36 @@ THREAT_ALIASES = {
     "tool_poisoning": Threat.TOOL_MANIPULATION,
 }
 
+DATA_ALIASES = {
+    "bank_account_number": "bank_account",
+    "birthday": "birth_date",
+    "card_number": "card",
+    "credit_card": "card",
+    "credit_card_number": "card",
+    "crypto": "wallet",
+    "crypto_wallet": "wallet",
+    "cvc": "card_code",
+    "cvv": "card_code",
+    "date_of_birth": "birth_date",
+    "debit_card": "card",
+    "driver_license": "driver_licence",
+    "drivers_license": "driver_licence",
+    "driving_licence": "driver_licence",
+    "email_address": "email",
+    "iban_code": "iban",
+    "ip_address": "ip",
+    "mac_address": "mac",
+    "passport_number": "passport",
+    "payment_card": "card",
+    "phone_number": "phone",
+    "social_security_number": "ssn",
+    "telephone": "phone",
+    "us_driver_license": "driver_licence",
+    "us_passport": "passport",
+    "us_ssn": "ssn",
+}
+"""What other tools call the data that our detectors report under these labels."""
+
 ACTION_ALIASES = {"alert": Action.FLAG, "log": Action.FLAG}
 
 DIRECTIONS = {
@@ -49,6 +79,11 @@ def threats_named(name: str) -> frozenset[Threat]:
         return frozenset((Threat(name),))
     except ValueError:
         return frozenset()
+
+
+def label_of(name: str) -> str | None:
+    """The label that stands for a kind of data which others call ``name``, if there is one."""
+    return DATA_ALIASES.get(name.casefold().replace("-", "_").replace(" ", "_"))
 
 
 def looks_like_regex(text: str) -> bool:

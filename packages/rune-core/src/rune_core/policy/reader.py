@@ -10,9 +10,18 @@ from rune_core.policy.source import Listing, Node, Scalar, Table
 from rune_scanner.finding import Surface
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from enum import StrEnum
 
 _E = TypeVar("_E", bound="StrEnum")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """A guess at what was meant by a name that is none, to stand before the list; or nothing."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 class Reader:
@@ -41,7 +50,8 @@ class Reader:
                     table.key_lines[key],
                     f"{prefix}.{key}" if prefix else key,
                     f"is not a key of {of}",
-                    LATER_KINDS.get(key) or f"known keys: {', '.join(sorted(known))}",
+                    LATER_KINDS.get(key)
+                    or f"{meant(key, known)}known keys: {', '.join(sorted(known))}",
                 )
 
     def _text(self, table: Table, prefix: str, key: str) -> str:

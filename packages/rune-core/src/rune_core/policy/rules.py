@@ -27,10 +27,12 @@ from rune_core.policy.model import (
 from rune_core.policy.names import (
     ACTION_ALIASES,
     LATER_KINDS,
+    label_of,
     looks_like_regex,
     pattern_problems,
     threats_named,
 )
+from rune_core.policy.reader import meant
 from rune_core.policy.source import Node, Scalar, Table
 from rune_scanner.finding import Severity, Threat
 
@@ -150,6 +152,12 @@ class RuleReader(CallRuleReader):
             line=node.line,
         )
 
+    def _rest(self, node: Table, key: str) -> None:
+        """Tell what else is wrong with a rule whose kind is not known."""
+        self._unknown_keys(node, key, COMMON_KEYS.union(*KIND_KEYS.values()), of="a rule")
+        if "action" in node.items:
+            self._action(node, key, "scanner")
+
     def _kind(self, node: Table, key: str) -> str | None:
         kind_node, scanner = node.items.get("type"), node.items.get("scanner")
         if kind_node is None and scanner is None:
@@ -159,6 +167,7 @@ class RuleReader(CallRuleReader):
                 "has neither scanner nor type",
                 f"scanner: a threat, or type: one of {', '.join(KIND_KEYS)}",
             )
+            self._rest(node, key)
             return None
         if kind_node is None:
             named = str(scanner.value) if isinstance(scanner, Scalar) else ""
@@ -181,8 +190,9 @@ class RuleReader(CallRuleReader):
                 line,
                 f"{key}.type",
                 f"{kind!r} is not a kind of rule",
-                f"one of {', '.join(KIND_KEYS)}",
+                f"{meant(kind, KIND_KEYS)}one of {', '.join(KIND_KEYS)}",
             )
+            self._rest(node, key)
             return None
         return kind
 
@@ -249,7 +259,8 @@ class RuleReader(CallRuleReader):
                 named = threats_named(text)
                 threats |= named
                 if not named:
-                    names.append(text)
+                    known_as = label_of(text)
+                    names += [text] if known_as is None else [text, known_as]
                 continue
             problems = pattern_problems(text)
             for problem in problems:

@@ -65,7 +65,8 @@ def read_yaml(text: str, path: str, errors: list[PolicyError]) -> Table | None:
         errors: Faults are added here.
 
     Returns:
-        The top-level mapping, or None when there is a fault.
+        The top-level mapping; None when there is none. Where a key stands twice, which is a fault,
+        it holds the first.
     """
     if len(text) > MAX_BYTES:
         errors.append(
@@ -101,7 +102,7 @@ def read_yaml(text: str, path: str, errors: list[PolicyError]) -> Table | None:
             )
         )
         return None
-    return None if duplicates else root
+    return root
 
 
 @dataclass(slots=True)

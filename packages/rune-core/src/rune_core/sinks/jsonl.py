@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rune_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -37,8 +39,20 @@ class JsonlSink:
         """Append a batch with one write.
 
         Raises:
-            OSError: The disk is full, read-only or gone.
+            ConfigError: The disk is full, read-only or gone. Names the file and the way out.
         """
+        try:
+            self._append(events)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path} cannot be written ({error.strerror}); let RUNE_EVENTS_PATH or "
+                "RUNE_STATE_DIR name another place, or RUNE_EVENTS_TO_FILE=0 keep no file"
+            ) from None
+
+    def close(self) -> None:
+        """Nothing is held open between batches."""
+
+    def _append(self, events: Sequence[Event]) -> None:
         lines = bytearray()
         for event in events:
             lines += self._encoder.encode(event)
@@ -56,9 +70,6 @@ class JsonlSink:
             os.close(handle)
         if self._max_bytes and size + len(lines) >= self._max_bytes:
             self._rotate()
-
-    def close(self) -> None:
-        """Nothing is held open between batches."""
 
     def _rotate(self) -> None:
         for number in range(self._keep, 0, -1):

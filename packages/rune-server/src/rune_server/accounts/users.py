@@ -70,7 +70,7 @@ async def register(
             awaits_verification=True,
         )
         await organisations.insert(platform.settings, session, user.id, group)
-        token = await one_time.make(platform, session, user.id, "verify")
+        token = await one_time.make(platform.clock.now(), session, user.id, "verify")
         await reset.send_verification(platform, user, token)
 
 

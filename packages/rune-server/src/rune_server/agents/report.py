@@ -72,7 +72,7 @@ async def take(platform: Platform, actor: Actor, status: Status) -> None:
 
 async def _take(platform: Platform, organisation_id: UUID, status: Status) -> None:
     now = platform.clock.now()
-    by_agent: dict[str, list[ToolEntry]] = {}
+    by_agent: dict[str, list[ToolEntry]] = {agent_id: [] for agent_id in status.agents}
     for tool in status.tools:
         by_agent.setdefault(tool.agent_id, []).append(tool)
     async with platform.state.begin() as session:

@@ -166,7 +166,9 @@ def fits_rollup(chosen: EventFilter, *dimensions: str) -> bool:
     Their points are whole minutes, so a window's begin counts from its minute's begin.
     """
     return (
-        not (chosen.tags or chosen.session or chosen.decision)
+        not chosen.tags
+        and chosen.session is None
+        and chosen.decision is None
         and chosen.min_risk is None
         and all(each in _ROLLED_UP for each in dimensions)
     )

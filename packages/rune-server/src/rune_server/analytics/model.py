@@ -46,7 +46,7 @@ class EventFilter:
     Attributes:
         agents: Agent ids; ``""`` stands for events without one. So it does in the other fields.
         actions: What was decided.
-        threats: The main threat (``threat_type``).
+        threats: The threat that decided (``threat_type``).
         surfaces: Where the text was met.
         tools: Names of tools.
         rules: Policy rules that decided.

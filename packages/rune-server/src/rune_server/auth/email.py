@@ -58,7 +58,9 @@ async def ask(
     async with platform.state.begin() as session:
         taken = await session.scalar(select(User.id).where(User.email == address))
         if taken is None:
-            token = await one_time.make(platform, session, signed_in.user_id, "email", address)
+            token = await one_time.make(
+                platform.clock.now(), session, signed_in.user_id, "email", address
+            )
             text = (
                 f"Somebody, you we hope, wants {address} to be the address of the account that has "
                 f"{signed_in.email} now.\n\n"

@@ -13,6 +13,7 @@ from rune_server.state.tables.users import OneTimeToken, User
 from rune_server.storage.vault import fingerprint
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import ColumnElement
@@ -30,7 +31,7 @@ TOKEN_LENGTH = 43
 
 
 async def make(
-    platform: Platform,
+    now: datetime,
     session: AsyncSession,
     user_id: UUID,
     purpose: Purpose,
@@ -47,7 +48,7 @@ async def make(
             purpose=purpose,
             email=email,
             token_sha256=fingerprint(token),
-            expires_at=platform.clock.now() + LIFE[purpose],
+            expires_at=now + LIFE[purpose],
         )
     )
     return token

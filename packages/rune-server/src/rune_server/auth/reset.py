@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import select
 
+from rune_server import audit
+from rune_server.actor import Actor
 from rune_server.auth import one_time, passwords, second_factor, sessions, sign_in
-from rune_server.errors import UnavailableError
+from rune_server.errors import NotFoundError, UnavailableError
 from rune_server.mailer import Mail
 from rune_server.names import email_as_typed
+from rune_server.state.tables.organisations import Membership
 from rune_server.state.tables.users import User
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from rune_server.auth.client import Client
     from rune_server.auth.sessions import SignedIn
     from rune_server.platform import Platform
+    from rune_server.settings import Settings
 
 _log = structlog.get_logger("rune_server.auth.reset")
 
@@ -32,8 +40,7 @@ async def ask(platform: Platform, email: str, client: Client) -> None:
         user = (await session.scalars(select(User).where(User.email == address))).one_or_none()
         if user is None or user.disabled_at is not None:
             return
-        token = await one_time.make(platform, session, user.id, "reset")
-    link = f"{platform.settings.url}/reset/{token}"
+        link = await _link(platform.settings, session, user, platform.clock.now())
     try:
         await platform.mailer.send(
             Mail(
@@ -47,6 +54,33 @@ async def ask(platform: Platform, email: str, client: Client) -> None:
         )
     except UnavailableError:
         _log.warning("no mail for a new password could be sent")
+
+
+async def link_by_operator(
+    settings: Settings, session: AsyncSession, email: str, now: datetime
+) -> str:
+    """A link for a new password, for the operator to hand on. Good once, within an hour.
+
+    Raises:
+        NotFoundError: There is no such account, or it is closed.
+    """
+    address = email_as_typed(email)
+    user = (await session.scalars(select(User).where(User.email == address))).one_or_none()
+    if user is None or user.disabled_at is not None:
+        raise NotFoundError(f"no account has the address {address}")
+    memberships = select(Membership.organisation_id).where(Membership.user_id == user.id)
+    for organisation_id in (await session.scalars(memberships)).all():
+        await audit.record(
+            session,
+            Actor(organisation_id, "system", "operator", frozenset()),
+            action="user.password_link_made",
+            target=f"user:{user.id}",
+        )
+    return await _link(settings, session, user, now)
+
+
+async def _link(settings: Settings, session: AsyncSession, user: User, now: datetime) -> str:
+    return f"{settings.url}/reset/{await one_time.make(now, session, user.id, 'reset')}"
 
 
 async def count(platform: Platform, email: str, client: Client) -> None:

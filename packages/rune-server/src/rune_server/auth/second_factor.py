@@ -66,6 +66,23 @@ async def begin(platform: Platform, signed_in: SignedIn) -> Enrolment:
         if user.totp_confirmed_at is not None:
             raise ConflictError("you have a second factor; remove it first")
         user.totp_sealed = platform.vault.seal(PURPOSE, secret.encode(), user.id.bytes)
+    return _drawn(platform, signed_in, secret)
+
+
+async def waiting(platform: Platform, signed_in: SignedIn) -> Enrolment | None:
+    """What was begun and not confirmed: an authenticator that has it need not scan another.
+
+    None when nothing was begun, or a second factor is in force, whose secret stays one.
+    """
+    async with platform.state.read() as session:
+        user = await _user(session, signed_in.user_id)
+        if user.totp_sealed is None or user.totp_confirmed_at is not None:
+            return None
+        secret = platform.vault.open(PURPOSE, user.totp_sealed, user.id.bytes).decode()
+    return _drawn(platform, signed_in, secret)
+
+
+def _drawn(platform: Platform, signed_in: SignedIn, secret: str) -> Enrolment:
     uri = pyotp.TOTP(secret).provisioning_uri(
         name=signed_in.email, issuer_name=f"Rune ({platform.settings.hostname})"
     )

@@ -55,7 +55,10 @@ async def create(platform: Platform) -> Path:
     name = at.strftime("%Y-%m-%dT%H%M%S%fZ")
     folder = folder_of(platform) / name
     try:
-        folder.mkdir(parents=True, mode=0o700)
+        # By itself, since ``mode`` is not for the parents that mkdir makes; one that is there
+        # already is the operator's.
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"backup_dir: {folder}: {error.strerror}") from None
     try:
@@ -75,11 +78,18 @@ async def create(platform: Platform) -> Path:
             left_out=left_out,
         )
         write_manifest(folder, manifest, platform.vault)
+        await asyncio.to_thread(_close_to_others, folder)
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         raise
     _log.info("back-up made", name=name, rows=sum(rows.values()), regions=len(regions))
     return folder
+
+
+def _close_to_others(folder: Path) -> None:
+    """What ClickHouse wrote has the modes that it likes."""
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def _copy_spool(data_dir: Path, folder: Path) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``rune migrate``, ``rune owner`` and ``rune plan``."""
+"""``rune migrate``, ``rune owner``, ``rune password`` and ``rune plan``."""
 
 from __future__ import annotations
 
@@ -91,6 +91,35 @@ def owner(
         f"password      {made.password}\n"
         f"API key       {made.key}\n"
         "Password and key are shown now and never again."
+    )
+
+
+def password(
+    email: Annotated[str, typer.Argument(help="The address that the person signs in with.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link with which somebody sets a new password, once and within an hour.
+
+    For servers that send no mail, and for whoever cannot read theirs. The second factor stays.
+    """
+    from rune_server.auth import reset
+    from rune_server.clock import SystemClock
+
+    found = settings(data_dir=data_dir)
+
+    async def run() -> str:
+        _, state = stores(found)
+        try:
+            async with state.begin() as session:
+                return await reset.link_by_operator(found, session, email, SystemClock().now())
+        finally:
+            await state.close()
+
+    typer.echo(asyncio.run(run()))
+    typer.echo(
+        "It works once, within an hour. Where browsers reach the server under another address, put "
+        "that before /reset/.",
+        err=True,
     )
 
 

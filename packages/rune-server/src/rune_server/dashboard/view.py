@@ -210,6 +210,7 @@ class View:
             zone=self.zone.key,
             zone_choice=self.zone_choice,
             may=self.may,
+            may_found=self.platform.settings.registration,
             person=self.signed_in,
             **values,
         )

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rune_core.forks import import_http, in_child, unforked
+from rune_core.http import async_transport, new_request, transport
 from rune_core.version import VERSION
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class JudgeClient:
     def __init__(self, settings: JudgeSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
+        self._client: httpx.HTTPTransport | None = None
         self._context: ssl.SSLContext | None = None
         self._closed = False
         in_child(self._forked)
@@ -96,49 +98,36 @@ class JudgeClient:
         Raises:
             JudgeFailedError: No answer came; JudgeTimeoutError when the time was up.
         """
-        with unforked():
-            import_http()
-            import httpx
-            import tenacity
-
+        _import_all()
         deadline = time.monotonic() + seconds
-        client = self._pooled()
 
         def once() -> bytes:
-            left = _left(deadline)
-            try:
-                with client.stream("POST", **self._request(body), timeout=left) as response:
-                    return _read(response, response.iter_bytes(), deadline)
-            except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-                raise _failure(error) from None
+            asked = self._asked(body, _left(deadline))
+            with _faults(), closing(self._pooled().handle_request(asked)) as response:
+                return _read(response, response.iter_bytes(), deadline)
 
-        return tenacity.Retrying(**_retries(seconds))(once)
+        return _retrying(seconds)(once)
 
     async def asend(self, body: Mapping[str, Any], seconds: float) -> bytes:
         """``send`` on the running event loop, never longer than ``seconds``.
 
         The connection is closed with the question: a loop may end at any time.
         """
-        with unforked():
-            import_http()
-            import httpx
-            import tenacity
-
+        _import_all()
         deadline = time.monotonic() + seconds
+        with unforked():
+            client = async_transport(self._settings.url, self._tls())
+
+        async def once() -> bytes:
+            asked = self._asked(body, _left(deadline))
+            with _faults():
+                response = await client.handle_async_request(asked)
+                async with aclosing(response):
+                    return await _aread(response, response.aiter_bytes(), deadline)
+
         try:
-            async with asyncio.timeout(seconds), httpx.AsyncClient(**self._options()) as client:
-
-                async def once() -> bytes:
-                    left = _left(deadline)
-                    try:
-                        async with client.stream(
-                            "POST", **self._request(body), timeout=left
-                        ) as response:
-                            return await _aread(response, response.aiter_bytes(), deadline)
-                    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-                        raise _failure(error) from None
-
-                return await tenacity.AsyncRetrying(**_retries(seconds))(once)
+            async with asyncio.timeout(seconds), client:
+                return await _aretrying(seconds)(once)
         except TimeoutError:
             raise JudgeTimeoutError("no answer in time") from None
 
@@ -155,14 +144,12 @@ class JudgeClient:
 
     # -- inside
 
-    def _pooled(self) -> httpx.Client:
+    def _pooled(self) -> httpx.HTTPTransport:
         with unforked(), self._lock:
             if self._closed:
                 raise JudgeFailedError("closed on our side")
             if self._client is None:
-                import httpx
-
-                self._client = httpx.Client(**self._options())
+                self._client = transport(self._settings.url, self._tls())
             return self._client
 
     def _forked(self) -> None:
@@ -170,16 +157,8 @@ class JudgeClient:
         self._lock = threading.Lock()
         self._client = None
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "verify": self._tls() if self._settings.is_encrypted else False,
-            # A proxy of the environment may carry what is encrypted; plain text stays here.
-            "trust_env": self._settings.is_encrypted,
-            "follow_redirects": False,
-        }
-
-    def _tls(self) -> ssl.SSLContext:
-        if self._context is None:
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._context is None and self._settings.is_encrypted:
             import ssl
 
             import certifi
@@ -190,15 +169,47 @@ class JudgeClient:
             self._context = context
         return self._context
 
-    def _request(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _asked(self, body: Mapping[str, Any], seconds: float) -> httpx.Request:
         headers = {"User-Agent": f"rune-core/{VERSION}", "Accept": "application/json"}
         if self._settings.key is not None:
             headers["Authorization"] = f"Bearer {self._settings.key}"
-        return {
-            "url": f"{self._settings.url}/chat/completions",
-            "json": body,
-            "headers": headers,
-        }
+        return new_request(
+            "POST",
+            f"{self._settings.url}/chat/completions",
+            headers=headers,
+            timeout=seconds,
+            json=body,
+        )
+
+
+def _import_all() -> None:
+    """Import what a question needs while nobody may fork."""
+    with unforked():
+        import_http()
+        import tenacity  # noqa: F401
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Name what went wrong on the way as one of our errors."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+        raise _failure(error) from None
+
+
+def _retrying(seconds: float) -> tenacity.Retrying:
+    import tenacity
+
+    return tenacity.Retrying(**_retries(seconds))
+
+
+def _aretrying(seconds: float) -> tenacity.AsyncRetrying:
+    import tenacity
+
+    return tenacity.AsyncRetrying(**_retries(seconds))
 
 
 def _retries(seconds: float) -> dict[str, Any]:

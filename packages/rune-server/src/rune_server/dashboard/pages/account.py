@@ -111,7 +111,8 @@ async def confirm_second_factor(view: View) -> Response:
             view.platform, view.person, await view.text("code"), view.client
         )
     except ProblemError as error:
-        return await _account(view, error=error)
+        enrolment = await second_factor.waiting(view.platform, view.person)
+        return await _account(view, enrolment=enrolment, error=error)
     return await _account(view, codes=codes)
 
 
@@ -177,8 +178,20 @@ async def switch(view: View) -> Response:
 
 
 async def new_organisation(view: View) -> Response:
-    """Name a new organisation."""
-    return view.show("auth/organisation.html", title="New organisation", error=None)
+    """Name a new organisation, or read why one cannot."""
+    return await _new_organisation(view)
+
+
+async def _new_organisation(view: View, error: ProblemError | None = None) -> Response:
+    belongs = bool(await organisations.of_user(view.platform, view.person.user_id))
+    may = view.platform.settings.registration
+    return view.show(
+        "auth/organisation.html",
+        status=200 if error is None else error.status,
+        title="New organisation" if may or belongs else "No organisation",
+        belongs=belongs,
+        error=error,
+    )
 
 
 async def create_organisation(view: View) -> Response:
@@ -186,9 +199,7 @@ async def create_organisation(view: View) -> Response:
     try:
         made = await organisations.create(view.platform, view.person, await view.text("name"))
     except ProblemError as error:
-        return view.show(
-            "auth/organisation.html", status=error.status, title="New organisation", error=error
-        )
+        return await _new_organisation(view, error)
     answer = view.go("/welcome", f"{made.name} was made. You own it.")
     answer.headers.append(
         "set-cookie", cookies.cookie(ORGANISATION_COOKIE, str(made.id), seconds=_YEAR)

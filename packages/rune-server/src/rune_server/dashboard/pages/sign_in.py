@@ -119,6 +119,9 @@ async def sign_out(view: View) -> Response:
     return _with_cookies(view.go("/sign-in", "You are signed out."), ended)
 
 
+_SIGN_UP = ("email", "name", "organisation")
+
+
 async def sign_up_form(view: View) -> Response:
     """Where one makes an account and an organisation."""
     return _sign_up(view)
@@ -132,7 +135,7 @@ def _sign_up(
         status=200 if error is None else error.status,
         title="Create your account",
         error=error,
-        values=values or {},
+        values=values or dict.fromkeys(_SIGN_UP, ""),
         registration=view.platform.settings.registration,
         providers=_providers(view),
     )
@@ -140,7 +143,7 @@ def _sign_up(
 
 async def sign_up(view: View) -> Response:
     """Make the account; it works once the address is proven by mail."""
-    values = {name: await view.text(name) for name in ("email", "name", "organisation")}
+    values = {name: await view.text(name) for name in _SIGN_UP}
     try:
         await users.register(
             view.platform, **values, password=await view.text("password"), client=view.client
@@ -201,11 +204,15 @@ async def take_new_email(view: View) -> Response:
 
 async def forgotten(view: View) -> Response:
     """Where one asks for a new password."""
+    if not view.platform.mailer.configured:
+        return _no_mail(view)
     return view.show("auth/forgotten.html", title="A new password", error=None)
 
 
 async def ask_reset(view: View) -> Response:
     """Send the link, if there is such an account; the answer is the same if not."""
+    if not view.platform.mailer.configured:
+        return _no_mail(view)
     email = await view.text("email")
     try:
         await reset.count(view.platform, email, view.client)
@@ -220,6 +227,11 @@ async def ask_reset(view: View) -> Response:
     )
     answer.background = BackgroundTask(reset.ask, view.platform, email, view.client)
     return answer
+
+
+def _no_mail(view: View) -> Response:
+    """Who can help where no link can be sent."""
+    return view.show("auth/no_mail.html", title="A new password")
 
 
 async def reset_form(view: View) -> Response:

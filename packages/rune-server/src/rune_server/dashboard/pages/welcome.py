@@ -11,8 +11,11 @@ from rune_server.actor import Permission
 from rune_server.analytics import EVERYTHING
 from rune_server.auth import keys
 from rune_server.dashboard.view import Page
+from rune_server.tls import CERTIFICATE_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.responses import Response
 
     from rune_server.auth.keys import NewKey
@@ -103,9 +106,22 @@ async def _welcome(view: View, made: NewKey | None = None) -> Response:
         made=made,
         has_key=has_key,
         install=f"pip install {chosen.package}",
-        environment=f"export RUNE_URL={view.platform.settings.url}\nexport RUNE_API_KEY={key}",
+        environment="\n".join(_environment(view, key)),
+        own_certificate=view.platform.settings.tls_certificate is None,
         arrived=await _arrived(view),
     )
+
+
+def _environment(view: View, key: str) -> Iterator[str]:
+    """What an agent's process must be told."""
+    settings = view.platform.settings
+    yield f"export RUNE_URL={settings.url}"
+    yield f"export RUNE_API_KEY={key}"
+    if settings.tls_certificate is None:
+        # Nobody's certificate store knows the one that the server made for itself. Where it lies
+        # is for those who may give agents their keys.
+        folder = settings.data_dir if view.may(Permission.KEYS_WRITE) else "…"
+        yield f"export RUNE_CA_FILE={folder}/tls/{CERTIFICATE_FILE}"
 
 
 async def arrived(view: View) -> Response:

@@ -74,7 +74,8 @@ def seen_of(row: EventRow) -> Seen:
         tool=row.tool or "",
         tool_risk=row.tool_risk or "",
         threats=frozenset(row.threats),
-        top_threat=row.threat_type or "",
+        # Not ``threat_type``, which is the one that decided.
+        top_threat=row.threats[0] if row.threats else row.threat_type or "",
         risk=row.risk_score,
         severity=row.severity or "",
         detectors=row.detectors,

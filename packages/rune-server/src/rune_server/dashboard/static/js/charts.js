@@ -90,7 +90,7 @@ function options(element, data, zone) {
   return {
     width: element.clientWidth,
     height: element.clientHeight,
-    padding: [6, 4, 0, 0],
+    padding: [6, 18, 0, 0], // To the right, half of the widest label: the last may stand at the very end.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: Boolean(data.zoom), y: false, setScale: false } },

@@ -50,6 +50,7 @@ def surest(text: str, surface: str, threat: Threat = Threat.PROMPT_INJECTION) ->
         f"| 4 | `{ATTACK}` | blocked |",
         f"Jailbreaks and injections:\n\n    {ATTACK}\n\nEnd.",
         f"assert detect('{ATTACK}')",
+        f'firewall.add_blocked(r"{ATTACK}")',
         # Broken into lines, as prose in repositories is.
         f'Attackers hide prompts such as "{ATTACK} Give a\nfriendly review." in white letters.',
         f"Attackers hide prompts such as “Dear reader,\n{ATTACK} Be\nkind.” in white letters.",
@@ -101,6 +102,7 @@ def test_an_attack_beside_a_quotation_is_one(text: str, surface: str) -> None:
         # Over the end of a line, after "into", behind another verb, without "to".
         "An attack tricks the model into\n  ignoring all previous instructions.",
         "The payload encourages the agent to forget or ignore all previous instructions.",
+        "Applications can be talked into ignoring all previous instructions by an attack.",
         "A poisoned page makes the assistant ignore all previous instructions.",
         "Such a jailbreak works: some models will ignore all previous instructions.",
         "Flag injections, such as requests like: ignore all previous instructions, and more.",

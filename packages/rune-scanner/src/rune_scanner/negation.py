@@ -70,18 +70,22 @@ _GUARDING: Final = re.compile(
     r"(?:ignor(?:e|es|ing)|disregard(?:s|ing)?) (?:all|any|every)\b[^.\n]{0,60}\Z", re.IGNORECASE
 )
 _WHERE: Final = re.compile(
-    # More that it takes force from: "…, roles or orders".
-    r"(?:,? (?:or )?[\w-]{2,16}(?=,| or )){0,3}?(?:,? or [\w-]{2,16})?"
+    # More that it takes force from: "…, role labels or orders".
+    r"(?:,? (?:or )?[\w-]{2,16}(?: [\w-]{2,16})?(?=,| or )){0,5}?"
+    r"(?:,? or [\w-]{2,16}(?: [\w-]{2,16})?)?"
     r" (?:(?:embedded|contained|found|hidden|present|written|inside|within)"
     r"|(?:that|which) (?:may |might )?(?:appears?|occurs?|comes?|(?:is|are|be) \w{3,9})"
     r"|(?:it|they|that|which) (?:may |might )?contains?"
     r"|(?:that )?you (?:may |might )?(?:encounter|find|read|see))"
     r"(?: (?:in|inside|within|on|from|by)){0,2}"
-    r"(?: (?:it|them|these|those|(?:(?:the|an?|any|that|this|such|its|their|fetched|retrieved"
-    r"|external|untrusted|quoted|tool|web|user|source) ){0,3}"
-    r"(?:artifacts?|blocks?|comments?|contents?|data|documents?|e-?mails?|fences?|files?|messages?"
-    r"|notes?|outputs?|pages?|records?|results?|sources?|texts?|websites?)))?"
-    r"(?:[.,;)]|,? (?:exactly|as|they|it|and treat|and do not|and never)\b|\s*\Z)",
+    # Whatever the data is called; but the agent's own instructions are none.
+    r"(?! (?:[\w-]{2,16} ){0,3}(?:system|developer|your|previous|prior|above|earlier|original)\b)"
+    r"(?: (?:it|them|these|those|(?:[\w-]{1,16} ){0,3}"
+    r"(?:articles?|artifacts?|blocks?|bod(?:y|ies)|code|comments?|contents?|corpus|data|datasets?"
+    r"|diffs?|documents?|e-?mails?|fences?|files?|history|inputs?|issues?|logs?|messages?|notes?"
+    r"|outputs?|pages?|payloads?|records?|repository|responses?|results?|sections?|snippets?"
+    r"|sources?|tags?|texts?|transcripts?|values?|websites?)))?"
+    r"(?: ?[.,;:()\u2014]| - |,? (?:exactly|as|they|it|and treat|and do not|and never)\b|\s*\Z)",
     re.IGNORECASE,
 )
 

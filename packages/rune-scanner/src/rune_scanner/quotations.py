@@ -28,6 +28,7 @@ _CLOSES: Final = {
 _OPENS: Final = frozenset("\u201c\u201e\u2018\u00ab\u300c\u300e")
 # JSON inside JSON: keys are between quotation marks too, unlike those of YAML and of programs.
 _STRUCTURE: Final = re.compile(r"(?:\"\s?:|[\[{,])\s?\Z")
+_PREFIX: Final = frozenset("rRbBfFuU")
 _FENCE: Final = re.compile(
     r"^[ \t>]{0,8}(?:`{3,8}|~{3,8})[ \t]{0,4}(?P<language>[^\s`]{0,40})", re.MULTILINE
 )
@@ -126,7 +127,11 @@ class Quotations:
         for mark in _MARK.finditer(text, low, high):
             at, after = mark.span()
             slashes, sign = mark.groups()
-            before_word = at > low and (text[at - 1].isalnum() or text[at - 1] == "_")
+            # Programs put a letter before some strings: r"…".
+            prefixed = at > low and text[at - 1] in _PREFIX and not text[at - 2 : at - 1].isalnum()
+            before_word = (
+                at > low and (text[at - 1].isalnum() or text[at - 1] == "_") and not prefixed
+            )
             after_word = after < high and (text[after].isalnum() or text[after] == "_")
             before_space = after >= high or text[after].isspace()
             if sign in _CLOSES or sign == "\u201c":

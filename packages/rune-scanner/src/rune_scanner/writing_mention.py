@@ -35,7 +35,7 @@ _LABEL: Final = re.compile(
 _AGENT: Final = (
     r"(?:it|them|him|her|(?:the|an?|any|your|their|its|our|another|other) (?:[a-z-]{1,14} ){0,2}"
     r"(?:models?|llms?|agents?|assistants?|chatbots?|bots?|ai|systems?|machine|tool|experts?"
-    r"|applications?|apps?|copilots?)"
+    r"|applications?|apps?|clients?|copilots?)"
     r"|chatgpt|gpt-?\d?|claude|gemini|copilot|bing(?: chat)?|llms|models|agents|chatbots)"
 )
 # The name of an attack stands inside a sentence, and words or the end of a question follow it.
@@ -95,6 +95,8 @@ _REPORTED: Final = re.compile(
     rf"|\b(?:to make|makes|making|made|to have|lets|letting) {_AGENT}"
     r"|\b(?:some|many|most|such|these|larger|smaller) (?:models|llms|agents|assistants|chatbots)"
     r" (?:will|can|could|may|might|would)(?: [a-z]{2,9}ly)?"
+    r"|\b(?:be|been|being|is|are|was|were) (?:coaxed|coerced|deceived|fooled|lured|manipulated"
+    r"|misled|talked|tricked) (?:to|into)"
     r"|\b(?:if|when|whenever|once) [^.!?\n]{1,60} (?:asks?|tells?|instructs?|orders?|wants?)"
     r" (?:you|it) to"
     r"|\b(?:said|says|tries|trying|tried|attempts?|attempting|attempted|designed|crafted|intended"

@@ -136,6 +136,16 @@ def test_any_text_is_read_or_refused(text: str, data: st.DataObject) -> None:
     assert Reading(script).effect(start, end) in Effect
 
 
+SHAPES = ("plain", "nested", "list")
+
+
+def in_shape(command: str, shape: str) -> dict[str, object]:
+    """A call's arguments, as different tools are given a command."""
+    if shape == "nested":
+        return {"args": json.dumps({"command": command})}
+    return {"command": ["bash", "-lc", command] if shape == "list" else command}
+
+
 @pytest.fixture(scope="module")
 def shield() -> Shield:
     return Shield(config=ShieldConfig(events_enabled=False))
@@ -150,11 +160,11 @@ def shield() -> Shield:
         "printf '%s\\n' \"payload: :(){ :|:& };:\" >> payloads.md",
     ],
 )
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_a_command_that_only_shows_one_is_let_through(
-    shield: Shield, command: str, nested: bool
+    shield: Shield, command: str, shape: str
 ) -> None:
-    arguments = {"args": json.dumps({"command": command})} if nested else {"command": command}
+    arguments = in_shape(command, shape)
     result = shield.validate_action("bash", arguments, session=shield.open_session())
     assert result.action in (Action.ALLOW, Action.FLAG)
 
@@ -170,10 +180,10 @@ def test_a_command_that_only_shows_one_is_let_through(
         "echo 'rm -rf /' > notes.md; cat notes.md | bash",
     ],
 )
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_a_command_that_runs_what_it_prints_is_stopped(
-    shield: Shield, command: str, nested: bool
+    shield: Shield, command: str, shape: str
 ) -> None:
-    arguments = {"args": json.dumps({"command": command})} if nested else {"command": command}
+    arguments = in_shape(command, shape)
     result = shield.validate_action("bash", arguments, session=shield.open_session())
     assert result.action is Action.BLOCK

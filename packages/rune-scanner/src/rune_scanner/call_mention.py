@@ -13,7 +13,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import deque
 from contextlib import suppress
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rune_scanner.json_strings import decode
@@ -40,6 +40,7 @@ _SENTENCE: Final = 2
 _PIECE: Final = 512
 _SEARCHED: Final = 200
 _MARKUP: Final = 16
+_OPTION: Final = 12
 _READ_AS_SHELL: Final = 120_000
 
 _RUNS: Final = re.compile(
@@ -73,6 +74,9 @@ _FILED: Final = re.compile(
 # A string by its name; and one in JSON that is itself such a string.
 _ARGUMENT: Final = re.compile(r'"(\w{1,40})"\s?:\s?"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _NESTED: Final = re.compile(r'\\{1,7}"(\w{1,40})\\{1,7}"\s?:\s?(\\{1,7})"')
+# The command of `["bash", "-lc", "…"]`.
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SHELL_OPTION: Final = re.compile(r'"(?:-[a-z]{0,3}c|/c)"\s?,\s?\Z', re.IGNORECASE)
 _LIST: Final = re.compile(r'"(\w{1,40})\\{0,7}"\s?:\s?\[')
 _STRUCTURE: Final = re.compile(r"\s{0,2}[\[{]")
 _COMMANDS: Final = frozenset(
@@ -183,6 +187,7 @@ class CallMentions:
         "_quotations",
         "_runners",
         "_said",
+        "_strings",
         "_text",
     )
 
@@ -196,6 +201,7 @@ class CallMentions:
         self._arguments: list[_Argument] | None = None
         self._literals: dict[int, bool] = {}
         self._commands: dict[int, _Command | None] = {}
+        self._strings: list[Bounds] | None = None
 
     def hold(self, start: int, end: int) -> bool:
         """Whether the match from ``start`` to ``end`` is only mentioned."""
@@ -219,7 +225,7 @@ class CallMentions:
 
     def _effect(self, start: int, end: int) -> Effect | None:
         """What a shell does with it; None where no shell gets it, or none can read it."""
-        argument = self._argument(start)
+        argument = self._argument(start) or self._listed_command(start)
         if argument is None or end > argument.end:
             return None
         named = argument.name in _COMMANDS
@@ -411,6 +417,19 @@ class CallMentions:
                 is_shell=_SHELL_FILE.search(aside) is not None,
             )
         return page
+
+    def _listed_command(self, at: int) -> _Argument | None:
+        """The string behind a shell's ``-c`` that holds ``at``, in a list of a program's words."""
+        if self._strings is None:
+            self._strings = [found.span() for found in _STRING.finditer(self._text)]
+        index = bisect_right(self._strings, at, key=itemgetter(0)) - 1
+        if index < 0 or self._strings[index][1] <= at:
+            return None
+        start, end = self._strings[index]
+        if _SHELL_OPTION.search(self._text, max(0, start - _OPTION), start) is None:
+            return None
+        name = self._list(start)
+        return _Argument(start + 1, end - 1, name) if name in _COMMANDS else None
 
     def _list(self, at: int) -> str:
         """The name of the last list that begins before ``at``; empty without one."""

@@ -51,6 +51,9 @@ SHOWING = (
     "timeout 5 echo @",
     "timeout 5 bash -c @",
     "jq -n --arg a @ '$a'",
+    "[[ 'a[$(touch ran)]' -eq 0 ]]",
+    "test -v 'a[$(touch ran)]'",
+    "GIT_DIR=. git grep -O@ x",
 )
 AROUND = (
     "# @",
@@ -68,6 +71,11 @@ AROUND = (
     '@ > notes.md; eval "$(cat notes.md)"',
     "@ > notes.md; . ./notes.md",
     "@ | grep touch",
+    "@ | sort -o run.txt; bash run.txt",
+    "@ | uniq - run.txt; sh run.txt",
+    "@ > run.txt; for f in *.txt; do sh $f; done",
+    "@ > run.txt; chmod +x run.txt; ./*.txt",
+    "@ | bash /dev/stdin",
     "@ | xargs -I{} bash -c {}",
     "@ | python3 -c 'import sys; sys.stdin.read()'",
     '@ | while read -r l; do eval "$l"; done',

@@ -40,6 +40,11 @@ _SUBCOMMANDS_TAKE_TEXT: Final = {
     "glab": frozenset("issue mr release".split()),
 }
 _TAKING_TEXT: Final = frozenset("-F -m --body --grep --message --notes --title -b -t -S -G".split())
+# Options that name a command to be started, or a file to be written.
+_STARTS: Final = re.compile(
+    r"-O|--(?:exec|ext|hostname-bin|open-files-in-pager|output|pager|pre)\b"
+)
+_TESTS: Final = frozenset(("[", "[[", "test"))
 # What they read goes on to where they write.
 _FILTERS: Final = frozenset(
     "base32 base64 bat cat cksum cmp col column comm cut diff egrep expand fgrep fold fmt grep gzip"
@@ -66,16 +71,18 @@ _GLOB: Final = re.compile(r"[*?\[]")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w{0,60}\+?=")
 _NUMBER: Final = re.compile(r"\d[\d.]{0,8}[smhd]?\Z")
 _WRITES: Final = frozenset((">", ">>", ">|", "<>"))
+_STANDARD: Final = ("/dev/", "/proc/")
 _NOWHERE: Final = frozenset("/dev/null /dev/stdout /dev/stderr /dev/tty -".split())
 _DATA_FILE: Final = re.compile(r"\.(?:csv|html?|jsonl?|log|md|rst|tsv|txt|ya?ml)\Z", re.IGNORECASE)
 # Some of those files say what is to be run.
 _SAYS_WHAT_RUNS: Final = re.compile(
-    r"(?:^|/)(?:\.github|\.circleci|\.git|\.gitlab-ci|package\.json|cron|.{0,20}compose|.{0,20}playbook"
-    r"|\.pre-commit)|\.(?:vscode|claude|cursor)/",
+    r"(?:^|/)\.(?!\.?/)|(?:action|ansible|cloud|compose|composer|cron|deno|deploy|hook|init|job|kube|launch|mcp"
+    r"|package|pipeline|playbook|runner|script|settings|task|user-data|values|workflow)[^/]{0,40}"
+    r"\.(?:json|ya?ml)\Z",
     re.IGNORECASE,
 )
 _READS_FILES: Final = _FILTERS | _PRINTS | frozenset("file git ls rm stat tee touch".split())
-_RUN_FILES: Final = _SHELLS | {"source", ".", "xargs", "find", "parallel"}
+_NAMES_NO_FILE: Final = _READS_FILES | _TAKES_TEXT | {"cd", "exit", "export", "sleep", "wait"}
 
 
 @dataclass(slots=True)
@@ -102,6 +109,8 @@ class _Use:
             return Effect.UNKNOWN  # an assignment: who knows what reads it
         if at <= self.program:
             return Effect.RUNS
+        if _STARTS.match(self.words[at].text) or _STARTS.fullmatch(self.words[at - 1].text):
+            return Effect.UNKNOWN
         taking = _SUBCOMMANDS_TAKE_TEXT.get(self.name)
         if taking and self.program + 1 < at and self.words[self.program + 1].text in taking:
             before, own = self.words[at - 1].text, self.words[at].text
@@ -245,18 +254,19 @@ class Reading:
             # A subshell: its first command reads it, whatever that is.
             return Effect.UNKNOWN
         operands = command.words[program + 1 :]
-        if name in _FILTERS:
-            return out
-        if name == "tee":
-            files = [word for word in operands if not word.text.startswith("-")]
-            return max([out, *map(self._files.written, files)])
         given = [word for word in operands if not word.text.startswith("-")]
+        if name in _FILTERS:
+            return Effect.UNKNOWN if _writes_itself(name, operands, given) else out
+        if name == "tee":
+            return max([out, *map(self._files.written, given)])
         if name in _SHELLS:
             # A program of its own, which reads the text as data.
             own = given and "-s" not in _options(operands)
             return Effect.UNKNOWN if own else Effect.RUNS
         if _INTERPRETER.match(name):
-            inline = _options(operands) & {"-c", "-e", "-r", "-E"}
+            if any(word.text == "-" or word.text.startswith(_STANDARD) for word in operands):
+                return Effect.RUNS
+            inline = _options(operands) & {"-c", "-e", "-E", "-i", "-m", "-r"}
             if inline or any(not word.is_known for word in operands):
                 return Effect.UNKNOWN
             return Effect.SHOWN if given else Effect.RUNS
@@ -282,7 +292,7 @@ class _Files:
             names = {_program(command.words)[1] for command in pipeline}
             if nested or not names <= _READS_FILES:
                 named += (text for command in pipeline for text in _told(command))
-            if not names.isdisjoint(_RUN_FILES):
+            if not names <= _NAMES_NO_FILE:
                 self._any |= any(map(_tells_of_any, pipeline))
         self._named = "\n".join(named)
 
@@ -321,7 +331,11 @@ def _use(words: list[Word], out: Effect) -> _Use:
         if name in _PRINTS and "-v" not in _options(words[program + 1 :]):
             given = out
         elif name in _TAKES_TEXT:
-            given = Effect.SHOWN
+            # A number that is a subscript is expanded after all: [[ 'a[$(…)]' -eq 0 ]].
+            expands = name in _TESTS and any(
+                "[" in word.text and word.text != name for word in words
+            )
+            given = Effect.UNKNOWN if expands else Effect.SHOWN
     return _Use(words, program, name, given, out)
 
 
@@ -347,6 +361,18 @@ def _options(operands: list[Word]) -> set[str]:
         if word.text.startswith("-") and not word.text.startswith("--"):
             found.update(f"-{letter}" for letter in word.text[1:])
     return found
+
+
+def _writes_itself(name: str, operands: list[Word], given: list[Word]) -> bool:
+    """Whether a filter writes to a file of its own."""
+    if "grep" in name or name == "rg":
+        return False
+    to_file = any(word.text.startswith(("-o", "--output", "-i", "--in-place")) for word in operands)
+    return (
+        to_file
+        or (name in ("uniq", "xxd") and len(given) > 1)
+        or (name in ("uniq", "xxd") and any(word.text == "-" for word in operands))
+    )
 
 
 def _runs_what_it_is_given(name: str) -> bool:

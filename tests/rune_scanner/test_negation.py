@@ -119,6 +119,12 @@ def test_a_forbidden_order_lends_no_weight_and_says_that_it_is_doubted() -> None
     assert all(finding.doubted for finding in found)
 
 
+def test_an_output_is_judged_alike_whether_it_comes_whole_or_in_pieces() -> None:
+    # What stands around a match may not be there yet.
+    order = most("ignore previous instructions", "output")
+    assert most("Never ignore previous instructions.", "output") == order
+
+
 def test_a_negation_read_in_another_view_counts_too() -> None:
     # Hidden in an HTML comment, and percent-encoded.
     for text in (

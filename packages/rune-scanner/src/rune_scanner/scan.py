@@ -180,6 +180,8 @@ class _CompiledRules:
     ) -> bool:
         """Add what the rules find in ``view``; say whether a rule met the match limit."""
         capped = False
+        # A stream is judged piece by piece, and what stands around a match may come later.
+        orders = surface is not Surface.OUTPUT
         for index in self._engine.candidates(view.text, view.folded, self._among[surface]):
             checked = self._rules[index]
             rule = checked.rule
@@ -203,9 +205,13 @@ class _CompiledRules:
                 count += 1
                 cover.add(span)
                 most = 1.0
-                if rule.threat in _ORDERED and (
-                    is_forbidden(text, match.start, match.end, checked.language)
-                    or is_guarded_against(text, match.start, match.end)
+                if (
+                    orders
+                    and rule.threat in _ORDERED
+                    and (
+                        is_forbidden(text, match.start, match.end, checked.language)
+                        or is_guarded_against(text, match.start, match.end)
+                    )
                 ):
                     most = _FORBIDDEN_CONFIDENCE
                 elif view.hidden:

@@ -368,11 +368,8 @@ def _writes_itself(name: str, operands: list[Word], given: list[Word]) -> bool:
     if "grep" in name or name == "rg":
         return False
     to_file = any(word.text.startswith(("-o", "--output", "-i", "--in-place")) for word in operands)
-    return (
-        to_file
-        or (name in ("uniq", "xxd") and len(given) > 1)
-        or (name in ("uniq", "xxd") and any(word.text == "-" for word in operands))
-    )
+    names_two = len(given) > 1 or any(word.text == "-" for word in operands)
+    return to_file or (name in ("uniq", "xxd") and names_two)
 
 
 def _runs_what_it_is_given(name: str) -> bool:
